@@ -1,0 +1,110 @@
+"""A trace as rows for people: what it is, where it ends, and its strongest nodes and edges."""
+
+from typing import TYPE_CHECKING, Any
+
+from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
+from circuitbase.schema.unit_names import unit_name
+
+if TYPE_CHECKING:
+    from circuitbase.graph.trace import Trace
+
+NODE_COLUMNS = ("node", "position", "token", "activation", "influence")
+EDGE_COLUMNS = ("source", "source_position", "target", "target_position", "weight", "share", "influence")
+
+
+def summary_row(trace: "Trace") -> dict[str, Any]:
+    """Returns sizes, scores and facts of a trace."""
+    metadata, graph = trace.metadata, trace.graph
+    return {
+        "trace": metadata.trace_id,
+        "model": metadata.model.id,
+        "dictionary": metadata.dictionary.id if metadata.dictionary else None,
+        "tokens": list(metadata.prompt.token_strings),
+        "nodes": graph.n_nodes,
+        "nodes_before_pruning": metadata.counts.nodes,
+        "edges": graph.n_edges,
+        "edges_before_pruning": metadata.counts.edges,
+        "active_features": metadata.counts.active_features,
+        "replacement": metadata.scores.replacement,
+        "completeness": metadata.scores.completeness,
+        "account_violation": metadata.scores.account_violation,
+        "stored_account_violation": metadata.scores.stored_account_violation,
+        "top_token": metadata.facts.top_token_string,
+        "top_probability": metadata.facts.top_probability,
+        "answer_rank": metadata.facts.answer_rank,
+        "logit_difference": metadata.facts.logit_difference,
+    }
+
+
+def output_rows(trace: "Trace") -> list[dict[str, Any]]:
+    """Returns the targets, in the order of the metadata."""
+    return [
+        {
+            "output": target.role or target.token_string,
+            "token": target.token_string,
+            "minus": target.minus_string,
+            "probability": target.probability,
+        }
+        for target in trace.metadata.targets
+    ]
+
+
+def node_rows(trace: "Trace", *, top: int) -> list[dict[str, Any]]:
+    """Returns the nodes with the most influence on the outputs; outputs are left out."""
+    graph = trace.graph
+    order = (-graph.node_influence).argsort(kind="stable")
+    chosen = [int(node) for node in order if graph.node_kind[node] not in OUTPUT_KINDS][:top]
+    return [
+        {
+            "node": _name(trace, node),
+            "position": int(graph.node_position[node]),
+            "token": trace.metadata.prompt.token_strings[graph.node_position[node]],
+            "activation": float(graph.node_activation[node]),
+            "influence": float(graph.node_influence[node]),
+        }
+        for node in chosen
+    ]
+
+
+def edge_rows(trace: "Trace", *, top: int | None) -> list[dict[str, Any]]:
+    """Returns the edges with the most influence on the outputs, all of them if `top` is None."""
+    graph = trace.graph
+    order = (-graph.edge_influence).argsort(kind="stable")[:top]
+    return [
+        {
+            "source": _name(trace, int(graph.edge_source[edge])),
+            "source_position": int(graph.node_position[graph.edge_source[edge]]),
+            "target": _name(trace, int(graph.edge_target[edge])),
+            "target_position": int(graph.node_position[graph.edge_target[edge]]),
+            "weight": float(graph.edge_weight[edge]),
+            "share": float(abs(graph.edge_weight[edge]) / graph.node_absolute_input[graph.edge_target[edge]]),
+            "influence": float(graph.edge_influence[edge]),
+        }
+        for edge in order
+    ]
+
+
+def compact(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Returns edges with their positions behind the names, to fit a terminal."""
+    return [
+        {
+            "source": f"{edge['source']} @{edge['source_position']}",
+            "target": f"{edge['target']} @{edge['target_position']}",
+            **{name: edge[name] for name in ("weight", "share", "influence")},
+        }
+        for edge in edges
+    ]
+
+
+def _name(trace: "Trace", node: int) -> str:
+    kind, unit = NodeKind(int(trace.graph.node_kind[node])), int(trace.graph.node_unit[node])
+    return unit_name(kind, layer=int(trace.graph.node_layer[node]), index=unit, text=_text(trace, kind, node, unit))
+
+
+def _text(trace: "Trace", kind: NodeKind, node: int, unit: int) -> str | None:
+    metadata = trace.metadata
+    if kind == NodeKind.INPUT_TOKEN:
+        return metadata.prompt.token_strings[trace.graph.node_position[node]]
+    if kind == NodeKind.OUTPUT_TOKEN:
+        return next(target.token_string for target in metadata.targets if target.token == unit)
+    return metadata.targets[unit].role if kind == NodeKind.OTHER_OUTPUT else None

@@ -1,0 +1,1 @@
+"""The small trained model `atlas`, its dictionaries, its prompt sets, and the script that makes them."""

@@ -1,0 +1,1 @@
+"""The attribution graph as columns, and everything computed from one or many graphs in memory."""

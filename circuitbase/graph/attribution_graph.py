@@ -1,0 +1,86 @@
+"""One prompt's attribution graph as columns: the in-memory form of a trace file's arrays.
+
+Nodes are sorted by kind, layer, position, key position, unit; edges by target, source, port.
+An edge's weight is the direct effect of its source on its target's pre-activation, signed.
+"""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from jaxtyping import Float32, Int16, Int32, Int64, UInt8
+
+
+@dataclass(frozen=True)
+class AttributionGraph:
+    """Columns of nodes, edges and active features; the trace file holds exactly these arrays.
+
+    `node_unit` is a feature, token, head or neuron index; 0 for layer errors and MLPs; an index
+    into the metadata's targets for other outputs. `node_layer` is -1 for input tokens and n_layers
+    for outputs. `node_preactivation`, `node_bias_effect`, `node_rest` and `node_absolute_input` are
+    nan where a node is no target; for targets, over the stored edges,
+    sum(weight) + rest + bias_effect = preactivation. `node_margin` is nan unless silent.
+    """
+
+    node_kind: UInt8[np.ndarray, " node"]
+    node_layer: Int16[np.ndarray, " node"]
+    node_position: Int32[np.ndarray, " node"]
+    node_key_position: Int32[np.ndarray, " node"]
+    node_unit: Int64[np.ndarray, " node"]
+    node_activation: Float32[np.ndarray, " node"]
+    node_influence: Float32[np.ndarray, " node"]
+    node_preactivation: Float32[np.ndarray, " node"]
+    node_bias_effect: Float32[np.ndarray, " node"]
+    node_rest: Float32[np.ndarray, " node"]
+    node_absolute_input: Float32[np.ndarray, " node"]
+    node_silent: UInt8[np.ndarray, " node"]
+    node_margin: Float32[np.ndarray, " node"]
+    edge_source: Int32[np.ndarray, " edge"]
+    edge_target: Int32[np.ndarray, " edge"]
+    edge_port: UInt8[np.ndarray, " edge"]
+    edge_weight: Float32[np.ndarray, " edge"]
+    edge_influence: Float32[np.ndarray, " edge"]
+    active_layer: Int16[np.ndarray, " active"]
+    active_position: Int32[np.ndarray, " active"]
+    active_unit: Int64[np.ndarray, " active"]
+    active_value: Float32[np.ndarray, " active"]
+
+    @property
+    def n_nodes(self) -> int:
+        """Returns the number of trace nodes."""
+        return len(self.node_kind)
+
+    @property
+    def n_edges(self) -> int:
+        """Returns the number of edges."""
+        return len(self.edge_source)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Returns the columns by name, in declaration order."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+
+# array name -> dtype of every required array of a trace file
+ARRAY_DTYPES: dict[str, np.dtype] = {
+    "node_kind": np.dtype(np.uint8),
+    "node_layer": np.dtype(np.int16),
+    "node_position": np.dtype(np.int32),
+    "node_key_position": np.dtype(np.int32),
+    "node_unit": np.dtype(np.int64),
+    "node_activation": np.dtype(np.float32),
+    "node_influence": np.dtype(np.float32),
+    "node_preactivation": np.dtype(np.float32),
+    "node_bias_effect": np.dtype(np.float32),
+    "node_rest": np.dtype(np.float32),
+    "node_absolute_input": np.dtype(np.float32),
+    "node_silent": np.dtype(np.uint8),
+    "node_margin": np.dtype(np.float32),
+    "edge_source": np.dtype(np.int32),
+    "edge_target": np.dtype(np.int32),
+    "edge_port": np.dtype(np.uint8),
+    "edge_weight": np.dtype(np.float32),
+    "edge_influence": np.dtype(np.float32),
+    "active_layer": np.dtype(np.int16),
+    "active_position": np.dtype(np.int32),
+    "active_unit": np.dtype(np.int64),
+    "active_value": np.dtype(np.float32),
+}

@@ -1,0 +1,12 @@
+"""Sums of edge values by node."""
+
+import numpy as np
+from jaxtyping import Float, Float64, Int
+
+
+def node_sums(
+    node: Int[np.ndarray, " edge"], value: Float[np.ndarray, " edge"], *, n_nodes: int
+) -> Float64[np.ndarray, " node"]:
+    """Returns the sum of `value` over the edges of each node, in float64 and in edge order."""
+    # bincount forgets the type of its weights when there are none
+    return np.bincount(node, weights=value, minlength=n_nodes).astype(np.float64, copy=False)

@@ -1,0 +1,224 @@
+"""A trace: one prompt's attribution graph with everything that says how it was made."""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from circuitbase.graph.attribution_graph import AttributionGraph
+from circuitbase.schema import identity
+from circuitbase.schema.kinds import NodeKind
+
+
+@dataclass(frozen=True)
+class ModelIdentity:
+    """Which model: its name, its content and its size. `revision` is a hub commit or None."""
+
+    name: str
+    digest: str
+    tokenizer_digest: str
+    architecture: str
+    revision: str | None
+    n_layers: int
+    d_model: int
+    d_vocab: int
+
+    @property
+    def id(self) -> str:
+        """Returns the key that prefixes the ids of the model's units."""
+        return identity.model_key(self.name, self.digest)
+
+
+@dataclass(frozen=True)
+class DictionaryIdentity:
+    """Which dictionary, for the model with id `model`; `site` is what it replaces (`mlp`)."""
+
+    name: str
+    digest: str
+    model: str
+    kind: str
+    site: str
+    activation: str
+    n_features: int
+
+    @property
+    def id(self) -> str:
+        """Returns the key that prefixes the ids of the dictionary's units."""
+        return identity.dictionary_key(self.model, self.name, self.digest)
+
+
+@dataclass(frozen=True)
+class TracedPrompt:
+    """The tokens that were traced; `text` is None where only token ids were given."""
+
+    text: str | None
+    token_ids: tuple[int, ...]
+    token_strings: tuple[str, ...]
+    positions_without_nodes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Target:
+    """One output of a trace: a token's logit minus the mean logit, or one token minus another.
+
+    `role` is None for a token of the vocabulary taken for its probability; then the node's kind is
+    OUTPUT_TOKEN, otherwise OTHER_OUTPUT. `minus` is None where the mean logit is subtracted.
+    `weight` is w of the influence (the probability, or 1).
+    """
+
+    token: int
+    token_string: str
+    minus: int | None
+    minus_string: str | None
+    role: str | None
+    probability: float
+    weight: float
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of the unpruned graph, and of the stored one; the largest account violation."""
+
+    replacement: float
+    completeness: float
+    pruned_replacement: float
+    pruned_completeness: float
+    account_violation: float
+    stored_account_violation: float
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Sizes before pruning."""
+
+    nodes: int
+    edges: int
+    active_features: int
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the model did: its top token and, where a role names the answer, how the answer did.
+
+    `logit_difference` is answer minus distractor where both are named.
+    """
+
+    top_token: int
+    top_token_string: str
+    top_probability: float
+    answer_rank: int | None = None
+    correct: bool | None = None
+    logit_difference: float | None = None
+
+
+@dataclass(frozen=True)
+class TraceMetadata:
+    """Everything about a trace but its arrays.
+
+    `request` is the target request (kind, role names, limits) and `options` every numeric option;
+    together with model, dictionary, dtype and tracer version they make the configuration.
+    """
+
+    kind: str
+    model: ModelIdentity
+    dictionary: DictionaryIdentity | None
+    prompt: TracedPrompt
+    request: dict[str, Any]
+    options: dict[str, Any]
+    dtype: str
+    tracer_version: int
+    targets: tuple[Target, ...]
+    target_tokens: tuple[tuple[int, int | None], ...]
+    scores: Scores
+    counts: Counts
+    facts: Facts
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def configuration_id(self) -> str:
+        """Returns the id of the configuration this trace was made under."""
+        return identity.configuration_id(
+            kind=self.kind,
+            model_digest=self.model.digest,
+            dictionary_digest=self.dictionary.digest if self.dictionary else None,
+            targets=self.request,
+            options=self.options,
+            dtype=self.dtype,
+            tracer_version=self.tracer_version,
+        )
+
+    @property
+    def trace_id(self) -> str:
+        """Returns the trace's id, computed from what it holds."""
+        return identity.trace_id(
+            configuration=self.configuration_id,
+            token_ids=self.prompt.token_ids,
+            positions_without_nodes=self.prompt.positions_without_nodes,
+            target_tokens=[list(pair) for pair in self.target_tokens],
+        )
+
+    @property
+    def prompt_id(self) -> str:
+        """Returns the id of the prompt that was traced."""
+        return identity.prompt_id(tokenizer_digest=self.model.tokenizer_digest, token_ids=self.prompt.token_ids)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns the metadata as plain JSON values."""
+        return {"trace_id": self.trace_id, **asdict(self)}
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> "TraceMetadata":
+        """Returns the metadata that `as_json` wrote; raises KeyError or TypeError if it does not fit."""
+        prompt = found["prompt"]
+        return cls(
+            kind=found["kind"],
+            model=ModelIdentity(**found["model"]),
+            dictionary=DictionaryIdentity(**found["dictionary"]) if found["dictionary"] else None,
+            prompt=TracedPrompt(
+                text=prompt["text"],
+                token_ids=tuple(prompt["token_ids"]),
+                token_strings=tuple(prompt["token_strings"]),
+                positions_without_nodes=tuple(prompt["positions_without_nodes"]),
+            ),
+            request=found["request"],
+            options=found["options"],
+            dtype=found["dtype"],
+            tracer_version=found["tracer_version"],
+            targets=tuple(Target(**target) for target in found["targets"]),
+            target_tokens=tuple((pair[0], pair[1]) for pair in found["target_tokens"]),
+            scores=Scores(**found["scores"]),
+            counts=Counts(**found["counts"]),
+            facts=Facts(**found["facts"]),
+            warnings=tuple(found["warnings"]),
+        )
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One prompt's attribution graph under one model, dictionary, target and configuration."""
+
+    metadata: TraceMetadata
+    graph: AttributionGraph
+
+    def unit_id(self, kind: NodeKind, layer: int, unit: int) -> str:
+        """Returns the unit id of a node of this trace."""
+        model, dictionary = self.metadata.model, self.metadata.dictionary
+        match kind:
+            case NodeKind.INPUT_TOKEN:
+                return identity.input_token(model.id, unit)
+            case NodeKind.OUTPUT_TOKEN:
+                return identity.output_token(model.id, unit)
+            case NodeKind.OTHER_OUTPUT:
+                role = self.metadata.targets[unit].role
+                assert role is not None
+                return identity.role_output(model.id, role)
+            case NodeKind.HEAD:
+                return identity.head(model.id, layer, unit)
+            case NodeKind.ATTENTION_LINK:
+                return identity.attention_link(model.id, layer, unit)
+            case NodeKind.MLP:
+                return identity.mlp(model.id, layer)
+            case NodeKind.NEURON:
+                return identity.neuron(model.id, layer, unit)
+        assert dictionary is not None
+        if kind == NodeKind.FEATURE:
+            return identity.feature(dictionary.id, dictionary.site, layer, unit)
+        return identity.layer_error(dictionary.id, dictionary.site, layer)

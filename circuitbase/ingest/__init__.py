@@ -1,0 +1,1 @@
+"""From trace files to Neo4j: rows, migrations, prompt sets and the one transaction that stores a trace."""

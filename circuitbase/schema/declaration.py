@@ -1,0 +1,321 @@
+"""The schema: every label, relationship type and property that the database may hold.
+
+The one source of constraints, indexes, write statements, row checks and `docs/schema.md`.
+"""
+
+from dataclasses import dataclass
+
+from circuitbase.schema.kinds import UNIT_LABELS
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Property:
+    """One property: its Cypher type, what it means, and whether every row must have it."""
+
+    name: str
+    type: str
+    meaning: str
+    required: bool = True
+
+
+@dataclass(frozen=True)
+class NodeLabel:
+    """One node label. `key` is unique; `indexes` are tuples of property names."""
+
+    name: str
+    meaning: str
+    properties: tuple[Property, ...]
+    key: str | None = None
+    indexes: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True)
+class RelationshipType:
+    """One relationship type from `start` to `end`. `open` ones also take a prompt set's labels."""
+
+    name: str
+    start: str
+    end: str
+    meaning: str
+    properties: tuple[Property, ...] = ()
+    key: str | None = None
+    indexes: tuple[tuple[str, ...], ...] = ()
+    open: bool = False
+
+
+def _p(name: str, type: str, meaning: str) -> Property:
+    return Property(name, type, meaning)
+
+
+def _optional(name: str, type: str, meaning: str) -> Property:
+    return Property(name, type, meaning, required=False)
+
+
+NODES: tuple[NodeLabel, ...] = (
+    NodeLabel(
+        "Schema",
+        "the version of this schema that the database was brought to; one node",
+        (
+            _p("name", "STRING", "always `circuitbase`"),
+            _p("version", "INTEGER", "number of the last migration"),
+        ),
+        key="name",
+    ),
+    NodeLabel(
+        "Model",
+        "a language model, by content",
+        (
+            _p("id", "STRING", "name and first eight hex digits of the digest"),
+            _p("name", "STRING", "name of its folder or hub repository"),
+            _p("digest", "STRING", "SHA-256 of configuration and weights"),
+            _optional("revision", "STRING", "hub commit"),
+            _p("architecture", "STRING", "Hugging Face class, such as GPT2LMHeadModel"),
+            _p("n_layers", "INTEGER", "number of blocks"),
+            _p("d_model", "INTEGER", "width of the residual stream"),
+            _p("d_vocab", "INTEGER", "size of the vocabulary"),
+        ),
+        key="id",
+    ),
+    NodeLabel(
+        "Dictionary",
+        "a dictionary (transcoders of all layers), by content",
+        (
+            _p("id", "STRING", "model id, name and first eight hex digits of the digest"),
+            _p("name", "STRING", "name of its folder"),
+            _p("digest", "STRING", "SHA-256 of configuration and weights"),
+            _p("kind", "STRING", "`transcoder_set`"),
+            _p("site", "STRING", "what it replaces: `mlp`"),
+            _p("activation", "STRING", "relu, topk or jumprelu"),
+            _p("n_features", "INTEGER", "features per layer"),
+        ),
+        key="id",
+    ),
+    NodeLabel(
+        "Unit",
+        "a part of a model that recurs across prompts; carries a label for its kind "
+        f"({', '.join(UNIT_LABELS)}) and, where it has a layer, one such as L05",
+        (
+            _p("id", "STRING", "identity; never holds a position or a prompt"),
+            _p("name", "STRING", "short form that people read"),
+            _p("kind", "STRING", "same as the second label"),
+            _p("index", "INTEGER", "feature, token, head or neuron index; 0 where there is only one"),
+            _optional("layer", "INTEGER", "layer, for units that have one"),
+            _optional("token", "STRING", "text of the token, for token units"),
+            _optional("label", "STRING", "what the unit stands for, as labelled automatically or by a person"),
+        ),
+        key="id",
+        indexes=(("kind", "layer"), ("name",)),
+    ),
+    NodeLabel(
+        "Prompt",
+        "what a model reads: token ids under a tokenizer",
+        (
+            _p("id", "STRING", "SHA-256 of tokenizer digest and token ids"),
+            _optional("text", "STRING", "the text, where one was given"),
+            _p("token_ids", "LIST<INTEGER>", "token ids, begin-of-sequence included"),
+            _p("tokens", "LIST<STRING>", "token strings"),
+            _p("n_tokens", "INTEGER", "number of tokens"),
+        ),
+        key="id",
+    ),
+    NodeLabel(
+        "PromptSet",
+        "a named set of prompts",
+        (_p("name", "STRING", "name"), _p("created_at", "ZONED DATETIME", "when it was first submitted")),
+        key="name",
+    ),
+    NodeLabel(
+        "Configuration",
+        "what traces must share to be summed together",
+        (
+            _p("id", "STRING", "SHA-256 of everything below"),
+            _p("name", "STRING", "short form that people read, unique by its last eight hex digits"),
+            _p("kind", "STRING", "`features` or `components`"),
+            _p("target", "STRING", "target request as JSON, without token ids"),
+            _p("options", "STRING", "numeric options as JSON"),
+            _p("dtype", "STRING", "number format of the computation"),
+            _p("tracer_version", "INTEGER", "raised when numbers change"),
+        ),
+        key="id",
+        indexes=(("name",),),
+    ),
+    NodeLabel(
+        "Trace",
+        "one prompt's attribution graph under one configuration",
+        (
+            _p("id", "STRING", "SHA-256 of configuration, tokens and targets"),
+            _p("array_digest", "STRING", "SHA-256 of the trace file's arrays"),
+            _p("stored_at", "ZONED DATETIME", "when it was stored"),
+            _p("n_nodes", "INTEGER", "trace nodes stored"),
+            _p("n_edges", "INTEGER", "edges stored"),
+            _p("n_active", "INTEGER", "active features, traced or not"),
+            _p("n_nodes_before_pruning", "INTEGER", "trace nodes of the unpruned graph"),
+            _p("n_edges_before_pruning", "INTEGER", "edges of the unpruned graph"),
+            _p("replacement_score", "FLOAT", "of the unpruned graph (methods.md section 2)"),
+            _p("completeness_score", "FLOAT", "of the unpruned graph"),
+            _p("pruned_replacement_score", "FLOAT", "of the stored graph"),
+            _p("pruned_completeness_score", "FLOAT", "of the stored graph"),
+            _p("account_violation", "FLOAT", "largest violation of the account, unpruned, as traced"),
+            _p("stored_account_violation", "FLOAT", "the same for the stored float32 graph with `rest`"),
+            _p("top_token", "STRING", "most probable next token"),
+            _p("top_probability", "FLOAT", "its probability"),
+            _optional("answer_rank", "INTEGER", "rank of the answer, 1 is top, where a role names one"),
+            _optional("correct", "BOOLEAN", "whether the answer is the top token"),
+            _optional("logit_difference", "FLOAT", "logit of the answer minus logit of the distractor"),
+        ),
+        key="id",
+    ),
+    NodeLabel(
+        "TraceNode",
+        "one unit at one token position in one prompt; belongs to exactly one trace",
+        (
+            _p("index", "INTEGER", "place in the trace file"),
+            _p("layer", "INTEGER", "-1 for input tokens, number of layers for outputs"),
+            _p("position", "INTEGER", "token position; -1 where positions are summed"),
+            _optional("token", "STRING", "token string at the position"),
+            _p("activation", "FLOAT", "feature activation; probability for outputs; 1 for tokens and errors"),
+            _p("influence", "FLOAT", "total influence on the outputs"),
+            _optional("preactivation", "FLOAT", "what the account must close to; targets only"),
+            _optional("bias_effect", "FLOAT", "constants' part of the pre-activation; targets only"),
+            _optional("rest", "FLOAT", "signed sum of what pruning took away; targets only"),
+            _optional("absolute_input", "FLOAT", "sum of |weight| before pruning; targets only"),
+            _p("silent", "BOOLEAN", "whether the feature was expected but did not fire"),
+            _optional("margin", "FLOAT", "threshold minus pre-activation; silent nodes only"),
+        ),
+    ),
+    NodeLabel(
+        "Rollup",
+        "sums over the traces of one prompt set under one configuration",
+        (
+            _p("id", "STRING", "SHA-256 of set and configuration"),
+            _p("traces", "INTEGER", "traces summed in"),
+            _p("touched", "INTEGER", "number of transactions that changed it"),
+            _p("stale", "BOOLEAN", "whether its sums are being deleted, to be made anew or removed; never read then"),
+        ),
+        key="id",
+    ),
+    NodeLabel(
+        "RemovedTrace",
+        "what was a Trace until its removal began; gone when the last of its trace nodes is",
+        (_p("id", "STRING", "the trace's id, which may meanwhile be stored again"),),
+    ),
+    NodeLabel(
+        "RemovedSet",
+        "what was a PromptSet until its removal began; gone when the last of its prompts has left it",
+        (_p("name", "STRING", "the set's name, which may meanwhile be used again"),),
+    ),
+    NodeLabel(
+        "Lease",
+        "whoever changes sums or removes traces writes it first, and so holds its lock until the transaction ends",
+        (_p("name", "STRING", "always `sums`"), _p("taken", "INTEGER", "how often it was taken")),
+        key="name",
+    ),
+)
+
+_TRACE_SUMS = (
+    _p("key", "STRING", "hash of rollup and ends"),
+    _p("rollup", "STRING", "id of the rollup"),
+)
+
+RELATIONSHIPS: tuple[RelationshipType, ...] = (
+    RelationshipType("READS", "Dictionary", "Model", "the dictionary was made for the model"),
+    RelationshipType("IN_DICTIONARY", "Unit", "Dictionary", "the feature or layer error belongs to the dictionary"),
+    RelationshipType(
+        "IN_SET",
+        "Prompt",
+        "PromptSet",
+        "the prompt is in the set, with what the set says of it; the set's labels are further properties",
+        (
+            _optional("answer", "STRING", "text of the expected answer"),
+            _optional("distractor", "STRING", "text of what it is compared with"),
+            _p("cluster", "STRING", "prompts that are not independent share it; default: the prompt's id"),
+            _optional("spans", "STRING", "role -> [start, end] characters, as JSON"),
+            _optional("roles", "STRING", "role -> token positions, as JSON"),
+            _p("submitted_at", "ZONED DATETIME", "when it was first put into the set"),
+        ),
+        open=True,
+    ),
+    RelationshipType("OF_PROMPT", "Trace", "Prompt", "the prompt that was traced"),
+    RelationshipType("UNDER", "Trace", "Configuration", "the configuration of a trace or a rollup"),
+    RelationshipType("USES", "Configuration", "Dictionary", "the dictionary of the configuration"),
+    RelationshipType("OF_MODEL", "Configuration", "Model", "the model of the configuration"),
+    RelationshipType("CONTAINS", "Trace", "TraceNode", "the trace's nodes"),
+    RelationshipType("OF", "TraceNode", "Unit", "the unit whose occurrence this is"),
+    RelationshipType(
+        "AFFECTS",
+        "TraceNode",
+        "TraceNode",
+        "one trace's edge: the direct effect of the start on the end",
+        (
+            _p("weight", "FLOAT", "what the start adds to the end's pre-activation, signed"),
+            _p("share", "FLOAT", "|weight| over the end's absolute input before pruning"),
+            _p("influence", "FLOAT", "share of the influence that runs through the edge"),
+            _optional("port", "STRING", "q, k or v where the end is a head"),
+        ),
+    ),
+    RelationshipType(
+        "ACTIVATES",
+        "Prompt",
+        "Unit",
+        "the feature fired on the prompt (features with a trace node, and the strongest 200 beside)",
+        (
+            _p("peak", "FLOAT", "largest activation"),
+            _p("peak_position", "INTEGER", "token position of the peak"),
+            _p("positions", "INTEGER", "number of positions where it fired"),
+            _p("total", "FLOAT", "sum of its activations"),
+        ),
+    ),
+    RelationshipType("OVER", "Rollup", "PromptSet", "the set that is summed"),
+    RelationshipType("SUMMED_IN", "Trace", "Rollup", "the trace is in the sums, exactly once"),
+    RelationshipType(
+        "DRIVES",
+        "Unit",
+        "Unit",
+        "the rollup of edges; each trace counts once, with its weights summed over position pairs",
+        (
+            *_TRACE_SUMS,
+            _p("port", "INTEGER", "0 none, 1 q, 2 k, 3 v"),
+            _p("traces", "INTEGER", "traces with the edge"),
+            _p("weight_sum", "FLOAT", "sum of weight w"),
+            _p("weight_square_sum", "FLOAT", "sum of w²"),
+            _p("absolute_sum", "FLOAT", "sum of |w|"),
+            _p("share_sum", "FLOAT", "sum of share"),
+            _p("share_square_sum", "FLOAT", "sum of share²"),
+            _p("influence_sum", "FLOAT", "sum of influence"),
+            _p("influence_square_sum", "FLOAT", "sum of influence²"),
+            _p("positive", "INTEGER", "traces with w > 0"),
+            _p("target_weighted_sum", "FLOAT", "sum over edges of a_t·weight, a_t the end's activation"),
+            _p("same_position", "INTEGER", "traces with such an edge at equal positions"),
+        ),
+        key="key",
+        indexes=(("rollup", "traces"),),
+    ),
+    RelationshipType(
+        "SEEN_IN",
+        "Unit",
+        "Rollup",
+        "the rollup of units, every active feature counted, traced or not",
+        (
+            *_TRACE_SUMS,
+            _p("active_traces", "INTEGER", "traces in which the unit was active"),
+            _p("traced", "INTEGER", "traces in which it has a node"),
+            _p("activation_sum", "FLOAT", "sum of activation over positions and traces"),
+            _p("influence_sum", "FLOAT", "sum of influence over nodes and traces"),
+            _p("influence_square_sum", "FLOAT", "sum over traces of (influence summed over positions)²"),
+        ),
+        key="key",
+        indexes=(("rollup", "traced"),),
+    ),
+)
+
+
+def node(name: str) -> NodeLabel:
+    """Returns the declaration of a node label."""
+    return next(label for label in NODES if label.name == name)
+
+
+def relationship(name: str) -> RelationshipType:
+    """Returns the declaration of a relationship type."""
+    return next(kind for kind in RELATIONSHIPS if kind.name == name)

@@ -1,0 +1,1 @@
+"""Trace files and prompt files, in a folder or an object store."""

@@ -1,0 +1,133 @@
+"""Where trace files lie: a folder, or any fsspec URL (S3, GCS, Azure, memory)."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import fsspec
+from fsspec.core import url_to_fs
+
+from circuitbase.errors import StoreError, TraceFileError
+from circuitbase.graph.trace import Trace
+from circuitbase.store.trace_file import SUFFIX, from_bytes, to_bytes
+
+
+@dataclass(frozen=True)
+class TraceStore:
+    """A folder of trace files, named by trace id, at `url`."""
+
+    url: str
+
+    def location(self, trace_id: str) -> str:
+        """Returns the path or URL of a trace's file."""
+        return f"{self.url.rstrip('/')}/{trace_id}{SUFFIX}"
+
+    def exists(self, trace_id: str) -> bool:
+        """Returns whether the trace's file is there."""
+        filesystem, root = self._filesystem()
+        return bool(filesystem.exists(f"{root}/{trace_id}{SUFFIX}"))
+
+    def save(self, trace: Trace) -> str:
+        """Writes the trace's file and returns its location; a half file is never left under it."""
+        return write_bytes(to_bytes(trace), self.location(trace.metadata.trace_id))
+
+    def load(self, trace_id: str) -> Trace:
+        """Returns the trace of that id; raises StoreError if its file is not there."""
+        trace = read_trace(self.location(trace_id))
+        if trace.metadata.trace_id != trace_id:
+            raise TraceFileError(
+                f"{self.location(trace_id)} holds trace {trace.metadata.trace_id[:12]}, "
+                f"not {trace_id[:12]}; remove it and trace the prompt again"
+            )
+        return trace
+
+    def remove(self, trace_id: str) -> bool:
+        """Removes the trace's file; returns whether there was one."""
+        filesystem, root = self._filesystem()
+        path = f"{root}/{trace_id}{SUFFIX}"
+        if not filesystem.exists(path):
+            return False
+        filesystem.rm_file(path)
+        return True
+
+    def trace_ids(self) -> Iterator[str]:
+        """Yields the ids of all trace files, sorted."""
+        filesystem, root = self._filesystem()
+        if not filesystem.exists(root):
+            return
+        for path in sorted(filesystem.ls(root, detail=False)):
+            file_name = str(path).rsplit("/", 1)[-1]
+            if file_name.endswith(SUFFIX) and not file_name.startswith("."):
+                yield file_name[: -len(SUFFIX)]
+
+    def _filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        try:
+            filesystem, root = url_to_fs(self.url)
+        except (ValueError, ImportError) as error:
+            raise StoreError(
+                f"the store {self.url} cannot be opened ({error}); "
+                "give a folder, or a URL whose fsspec package is installed"
+            ) from error
+        return filesystem, str(root).rstrip("/")
+
+
+def read_trace(location: str | Path) -> Trace:
+    """Returns the trace in a file or at a URL; raises StoreError or TraceFileError."""
+    try:
+        with fsspec.open(str(location), "rb") as file:
+            content = file.read()
+    except (OSError, ValueError, ImportError) as error:
+        raise StoreError(
+            f"the trace file {location} cannot be read ({_reason(error)}); check the path, or trace the prompt again"
+        ) from error
+    return from_bytes(content, name=str(location))
+
+
+def write_bytes(content: bytes, location: str) -> str:
+    """Writes a file as a whole or not at all, and returns its location.
+
+    A local file is written under a temporary name, synced and renamed; an object store gets one put.
+    """
+    try:
+        filesystem, path = url_to_fs(location)
+        if "file" in _protocols(filesystem):
+            _write_local(content, Path(path))
+        else:
+            filesystem.pipe_file(path, content)
+    except (OSError, ValueError, ImportError) as error:
+        raise StoreError(
+            f"{location} cannot be written ({_reason(error)}); "
+            "free space or choose another place (CIRCUITBASE_STORE or --out)"
+        ) from error
+    return location
+
+
+def _write_local(content: bytes, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(0o644)
+        Path(temporary).replace(path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _protocols(filesystem: fsspec.AbstractFileSystem) -> tuple[str, ...]:
+    protocol = filesystem.protocol
+    return (protocol,) if isinstance(protocol, str) else tuple(protocol)
+
+
+def _reason(error: BaseException) -> str:
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

@@ -1,0 +1,90 @@
+"""Where a model or a dictionary lies: a local folder, or a repository of the Hugging Face hub.
+
+A hub id is `org/name`, for dictionaries also `org/name/subfolder`, each with an optional `@revision`.
+A folder that exists always wins.
+"""
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from circuitbase.errors import ModelError
+
+HUB_ID = re.compile(
+    r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(?P<subfolder>(?:/[\w-][\w.-]*)*)(?:@(?P<revision>[\w./-]+))?"
+)
+WANTED = ("*.json", "*.yaml", "*.safetensors", "*.txt", "*.model")  # never a pickle
+NAME_FILE = "circuitbase.json"
+
+
+@dataclass(frozen=True)
+class Located:
+    """A folder on this machine, what it is called, and the hub commit it came from (None if local)."""
+
+    folder: Path
+    name: str
+    revision: str | None
+
+
+def locate(place: str | Path, *, what: str) -> Located:
+    """Returns where `place` lies, fetching it from the hub if it is a hub id; raises ModelError if nowhere.
+
+    `what` is what errors call it: model or dictionary. A local folder is called what its
+    `circuitbase.json` says (`{"name": ...}`), else by its own name; a folder called `model` takes
+    its parent's name, and `transcoders`, which says what it holds, is shortened to `tc`.
+    """
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        return Located(folder=folder, name=_local_name(folder.resolve()), revision=None)
+    hub = HUB_ID.fullmatch(str(place))
+    if hub is None:
+        raise ModelError(
+            f"the {what} {str(place)!r} should be a folder or a hub id such as openai-community/gpt2, "
+            "but there is no such folder; check the path"
+        )
+    return _from_hub(hub, what=what)
+
+
+def _local_name(folder: Path) -> str:
+    path = folder / NAME_FILE
+    if path.exists():
+        try:
+            name = json.loads(path.read_text(encoding="utf-8"))["name"]
+        except (ValueError, KeyError, TypeError, OSError) as error:
+            raise ModelError(f'{path} should hold {{"name": ...}}, but cannot be read ({error}); correct it') from error
+    else:
+        name = folder.parent.name if folder.name == "model" else re.sub("^transcoders", "tc", folder.name)
+    return plain_name(str(name))
+
+
+def plain_name(name: str) -> str:
+    """Returns a name that can stand in an id: letters, digits, `.`, `_` and `-` alone."""
+    return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-") or "unnamed"
+
+
+def _from_hub(hub: re.Match[str], *, what: str) -> Located:
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ImportError as error:
+        raise ModelError(
+            f"the {what} {hub[0]!r} is no folder here, and fetching it from the hub needs huggingface_hub; "
+            "give a folder, or install circuitbase[trace]"
+        ) from error
+    repository, subfolder, revision = hub["repository"], hub["subfolder"].strip("/"), hub["revision"]
+    wanted = [f"{subfolder}/{pattern}" if subfolder else pattern for pattern in WANTED]
+    try:
+        snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"the {what} {hub[0]!r} is no folder here and could not be fetched from the hub ({reason}); "
+            "check the path, or the id and the connection"
+        ) from error
+    folder = snapshot / subfolder if subfolder else snapshot
+    if not folder.is_dir():
+        raise ModelError(f"the hub repository {repository} has no folder {subfolder} at {snapshot.name}; check the id")
+    return Located(
+        folder=folder, name=plain_name(folder.name if subfolder else repository.split("/")[1]), revision=snapshot.name
+    )

@@ -1,0 +1,63 @@
+"""What a model's config.json says of its size."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from circuitbase.errors import ModelError
+from circuitbase.tracing.architectures import architecture
+
+# our word -> the keys that architectures use for it
+KEYS = {
+    "n_layers": ("n_layer", "num_hidden_layers"),
+    "d_model": ("n_embd", "hidden_size"),
+    "d_vocab": ("vocab_size",),
+    "n_positions": ("n_positions", "max_position_embeddings"),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """A model's architecture and sizes; `n_positions` is the longest prompt it reads."""
+
+    architecture: str
+    n_layers: int
+    d_model: int
+    d_vocab: int
+    n_positions: int
+    bos_token: int | None
+
+
+def read_model_config(folder: Path) -> ModelConfig:
+    """Returns what `folder/config.json` says; raises ModelError if it does not describe a supported model."""
+    path = folder / "config.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"{folder} should be a Hugging Face model folder, but its config.json cannot be read ({error.strerror}); "
+            "check the path"
+        ) from error
+    except ValueError as error:
+        raise ModelError(f"{path} should hold a model's configuration as JSON, but does not ({error})") from error
+    names = found.get("architectures") if isinstance(found, dict) else None
+    if not isinstance(names, list) or not names:
+        raise ModelError(
+            f"{path} should name the model's `architectures`, but does not; save the model with transformers"
+        )
+    try:
+        name = architecture(str(names[0])).name
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    sizes = {word: _size(found, word, path) for word in KEYS}
+    bos = found.get("bos_token_id")
+    return ModelConfig(architecture=name, bos_token=bos if isinstance(bos, int) else None, **sizes)
+
+
+def _size(found: dict[str, Any], word: str, path: Path) -> int:
+    for key in KEYS[word]:
+        value = found.get(key)
+        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+            return value
+    raise ModelError(f"{path} should give {' or '.join(KEYS[word])} as a positive integer, but does not; correct it")

@@ -1,0 +1,1 @@
+"""Training and scoring dictionaries on a model's activations."""

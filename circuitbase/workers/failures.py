@@ -1,0 +1,61 @@
+"""What a task's exception means: the job can never work, or it will once a service is back."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+from celery import Task
+from celery.exceptions import Ignore, Reject, Retry
+from kombu.exceptions import OperationalError
+from neo4j.exceptions import DriverError, Neo4jError
+
+from circuitbase.errors import CircuitbaseError, ServiceError
+from circuitbase.workers import jobs
+from circuitbase.workers.jobs import JobState
+
+FIRST_PAUSE_SECONDS = 2
+LONGEST_PAUSE_SECONDS = 300
+MOST_RETRIES = 50  # about three and a half hours
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def failures_recorded(task: Task, client: redis.Redis, trace_id: str, *, waits_as: JobState) -> Iterator[None]:
+    """Fails the job for good, with a sentence, or retries the task after a growing pause.
+
+    A job that waits for a retry goes back to the state `waits_as`, with the reason.
+    """
+    try:
+        yield
+    except (Retry, Ignore, Reject):
+        raise
+    except Exception as error:
+        sentence = reason(error)
+        if is_transient(error) and task.request.retries < MOST_RETRIES:
+            log.warning("trace %s waits: %s", trace_id, sentence)
+            jobs.move(client, trace_id, waits_as, error=sentence)
+            raise task.retry(exc=error, countdown=pause_seconds(task.request.retries), max_retries=None) from error
+        log.error("trace %s failed: %s", trace_id, sentence, exc_info=not isinstance(error, CircuitbaseError))
+        jobs.move(client, trace_id, JobState.FAILED, error=sentence)
+
+
+def is_transient(error: BaseException) -> bool:
+    """Returns whether the same task can succeed later without anyone changing its input."""
+    if isinstance(error, Neo4jError | DriverError):
+        return error.is_retryable()
+    return isinstance(error, ServiceError | redis.ConnectionError | redis.TimeoutError | OperationalError)
+
+
+def pause_seconds(retries: int) -> int:
+    """Returns how long to wait before the next attempt: 2, 4, 8 ... 300 seconds."""
+    return min(FIRST_PAUSE_SECONDS * 2**retries, LONGEST_PAUSE_SECONDS)
+
+
+def reason(error: BaseException) -> str:
+    """Returns the sentence of an error of ours, or the type and first line of any other."""
+    if isinstance(error, CircuitbaseError):
+        return str(error)
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first_line}".rstrip(": ")

@@ -1,0 +1,70 @@
+"""Who works on what: a job that no message and no worker vouches for is lost, and is sent again.
+
+A worker's parent process renews the leases of the jobs it holds (`upkeep.py`), also while the child
+computes. A worker that is killed stops renewing, so its jobs are lost after `LEASE_SECONDS`.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+
+import redis
+from celery import Celery
+
+from circuitbase.workers import jobs, publishing
+from circuitbase.workers.application import QUEUES
+from circuitbase.workers.jobs import ACTIVE, LEASE_SECONDS, LEASES, Job
+
+GRACE_SECONDS = 15.0  # between recording and publishing, and between a worker's receipt and its first lease
+REAP_EVERY_SECONDS = 10
+PAGE = 1000
+
+_REAPER = "circuitbase:reaper"
+
+
+def renew(client: redis.Redis, trace_ids: Iterable[str]) -> None:
+    """Vouches for those of the jobs that are still under way, for another `LEASE_SECONDS`."""
+    ids = list(trace_ids)
+    if not ids:
+        return
+    active = client.smismember(ACTIVE, ids)
+    held = [trace_id for trace_id, is_active in zip(ids, active, strict=True) if is_active]
+    if held:
+        client.zadd(LEASES, dict.fromkeys(held, _now(client) + LEASE_SECONDS))
+
+
+def lost(client: redis.Redis) -> list[Job]:
+    """Returns the jobs under way that neither a queue nor a worker holds."""
+    now = _now(client)
+    client.zremrangebyscore(LEASES, "-inf", now)
+    waiting = sum(int(client.llen(queue)) for queue in QUEUES)
+    if int(client.scard(ACTIVE)) <= waiting + int(client.zcard(LEASES)):
+        return []  # reading a long queue is worth it only when something is missing
+    held = set(client.zrange(LEASES, 0, -1)) | set(_queued_ids(client))
+    missing = [str(trace_id) for trace_id in client.sscan_iter(ACTIVE, count=PAGE) if trace_id not in held]
+    return [job for job in jobs.read(client, missing) if job.changed_at + GRACE_SECONDS < now]
+
+
+def republish_lost(client: redis.Redis, app: Celery) -> list[str]:
+    """Sends the messages of lost jobs again and returns their trace ids."""
+    found = lost(client)
+    publishing.publish_jobs(app, [(job.trace_id, job.state) for job in found])
+    return [job.trace_id for job in found]
+
+
+def reap(client: redis.Redis, app: Celery) -> list[str]:
+    """Does the same unless some process did it in the last seconds; for callers that come back often."""
+    return republish_lost(client, app) if client.set(_REAPER, "1", nx=True, ex=REAP_EVERY_SECONDS) else []
+
+
+def _queued_ids(client: redis.Redis) -> Iterator[str]:
+    for queue in QUEUES:
+        # from the tail: workers take messages there, and new ones come in at the head
+        start = 0
+        while page := client.lrange(queue, start, start + PAGE - 1):
+            yield from (json.loads(message)["headers"]["id"] for message in page)
+            start += PAGE
+
+
+def _now(client: redis.Redis) -> float:
+    seconds, microseconds = client.time()
+    return float(seconds) + float(microseconds) / 1e6

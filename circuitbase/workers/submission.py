@@ -1,0 +1,114 @@
+"""Submitting prompts: read and check all of them, skip what is stored or under way, queue the rest."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+from circuitbase.errors import InputError, PromptFileError
+from circuitbase.ingest.connection import open_driver
+from circuitbase.ingest.migrations import ensure_schema
+from circuitbase.settings import Settings
+from circuitbase.store.prompt_line import BadLine, PromptLine
+from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
+from circuitbase.tracing.options import TargetKind, TraceOptions
+from circuitbase.tracing.tokenizing import PromptTokenizer
+from circuitbase.workers.application import application
+from circuitbase.workers.connection import open_redis
+from circuitbase.workers.intake import AskedTarget, intake
+from circuitbase.workers.leases import republish_lost
+from circuitbase.workers.queueing import Queueing, queue_all
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What to do with prompts; `model` and `dictionary` are folders or hub ids.
+
+    `target` decides over `options.target`; `auto` is `roles` if every prompt has an answer.
+    """
+
+    model: str
+    dictionary: str
+    prompt_set: str
+    target: AskedTarget = "auto"
+    options: TraceOptions = field(default_factory=TraceOptions)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What became of the prompts. `under_way` are the trace ids of all that were not stored yet.
+
+    `configurations` are the ids of those that the traces are under: one, unless their roles differ.
+    `repeated` lines equal an earlier line; `bad` lines were left out (line number, problem).
+    """
+
+    prompt_set: str
+    target: TargetKind
+    under_way: tuple[str, ...]
+    configurations: tuple[str, ...]
+    new: int
+    already_stored: int
+    already_queued: int
+    repeated: int
+    bad: tuple[tuple[int, str], ...]
+    tokens: int
+
+
+def submit(
+    lines: Iterable[PromptLine | BadLine],
+    *,
+    source: str,
+    asked: Asked,
+    settings: Settings,
+    skip_bad: bool = False,
+    dry_run: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Submission:
+    """Puts prompts into their set and queues those whose traces are neither stored nor under way.
+
+    Raises PromptFileError with every bad line of `source` before anything is written, unless
+    `skip_bad`. With `dry_run` nothing is written at all. `progress` hears (done, total) prompts.
+    """
+    check_set_name(asked.prompt_set)
+    model = read_model_identity(asked.model)
+    dictionary = read_dictionary_identity(asked.dictionary, model=model)
+    tokenizer = PromptTokenizer(asked.model)
+    with open_redis(settings) as client, open_driver(settings) as driver, intake(lines, tokenizer) as found:
+        target = found.resolved(asked.target)
+        bad = found.bad_for(target)
+        if bad and not skip_bad:
+            raise PromptFileError(source, bad)
+        if not found.good:
+            raise InputError(f"{source} should hold prompts, but holds none that can be traced; give some")
+        queueing = Queueing(
+            client=client,
+            app=application(settings),
+            driver=driver,
+            database=settings.neo4j_database,
+            model=model,
+            dictionary=dictionary,
+            folders=(asked.model, asked.dictionary),
+            prompt_set=asked.prompt_set,
+            options=replace(asked.options, target=target),
+            dry_run=dry_run,
+        )
+        if not dry_run:
+            ensure_schema(driver, database=settings.neo4j_database)
+            republish_lost(client, queueing.app)
+        queued = queue_all(queueing, found.prompts(target), heard=progress, total=found.good)
+    return Submission(
+        prompt_set=asked.prompt_set,
+        target=target,
+        under_way=queued.under_way,
+        configurations=queued.configurations,
+        new=queued.new,
+        already_stored=queued.stored,
+        already_queued=len(queued.under_way) - queued.new,
+        repeated=found.repeated,
+        bad=tuple(bad),
+        tokens=found.tokens,
+    )
+
+
+def check_set_name(name: str) -> None:
+    """Raises InputError for a name that no command could take back."""
+    if not name.strip() or not name.isprintable() or name.startswith("-"):
+        raise InputError(f"a prompt set must have a printable name that does not begin with `-`, got {name!r}")

@@ -1,0 +1,74 @@
+"""What a worker's parent process does beside its child: leases, lost jobs, roll-ups that are due.
+
+It runs in a thread of its own, so that a child that computes for long, or a broker that hangs,
+delays none of it; the child is a fresh interpreter and inherits nothing of the thread.
+"""
+
+import logging
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import redis
+from celery import Celery
+from celery.worker import state
+
+from circuitbase.workers import leases, publishing
+from circuitbase.workers.connection import LOST
+from circuitbase.workers.pending_rollups import take_idle
+from circuitbase.workers.presence import announce
+
+TICK_SECONDS = 1.0
+RENEW_EVERY_TICKS = 5
+SNAPSHOT_ATTEMPTS = 10
+
+log = logging.getLogger(__name__)
+
+
+@contextmanager
+def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str]) -> Iterator[None]:
+    """Keeps up presence, leases, lost jobs and roll-ups while the block runs."""
+    ended = threading.Event()
+    thread = threading.Thread(target=_run, args=(app, client, queues, ended), name="upkeep", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _run(app: Celery, client: redis.Redis, queues: Sequence[str], ended: threading.Event) -> None:
+    away = False
+    ticks = 0
+    while not ended.wait(TICK_SECONDS):
+        try:
+            if ticks % RENEW_EVERY_TICKS == 0:
+                announce(client, queues)
+                leases.renew(client, held_trace_ids())
+            _look_after_others(app, client)
+        except LOST as error:
+            if not away:
+                log.warning("Redis is away, leases are not renewed: %s", error)
+            away = True
+        else:
+            away = False
+            ticks += 1
+
+
+def held_trace_ids() -> list[str]:
+    """Returns the ids of the tasks that this worker has received and not ended."""
+    for _ in range(SNAPSHOT_ATTEMPTS):
+        try:
+            held = [*state.reserved_requests, *state.active_requests, *state.scheduled_requests]
+        except RuntimeError:  # the worker's own thread received or ended a task meanwhile
+            continue
+        return list(dict.fromkeys(request.id for request in held))
+    return []
+
+
+def _look_after_others(app: Celery, client: redis.Redis) -> None:
+    for prompt_set in take_idle(client):
+        publishing.publish_roll_up(app, prompt_set)
+    for trace_id in leases.reap(client, app):
+        log.warning("trace %s was lost by a worker and is queued again", trace_id)

@@ -1,0 +1,89 @@
+import pytest
+
+from circuitbase.errors import QueryError
+from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
+from circuitbase.ingest.trace_writer import store_trace
+from circuitbase.queries import library
+from circuitbase.queries.reading import run_read_only
+from circuitbase.schema.cypher_names import undeclared_names
+from circuitbase.tracing.options import TraceOptions
+from tests.queries.conftest import StoredSets
+from tests.synthetic import synthetic_traces
+
+# What a query shows only where a sign is open, which synthetic traces need not have.
+MAY_BE_EMPTY = {"sign-disagreement"}
+
+
+def put_prompt_with_an_answer(stored: StoredSets) -> None:
+    """Stores a trace that ends in a role, so that every declared property that a query names exists."""
+    (trace,) = synthetic_traces(1, first_seed=900, options=TraceOptions(target="roles"))
+    entry = SetPrompt(trace.metadata.prompt_id, trace.metadata.prompt, answer="word3", distractor="word4")
+    put_prompts(stored.driver, "answered", [entry], database="neo4j")
+    store_trace(stored.driver, trace, database="neo4j")
+
+
+def test_there_are_at_least_ten_named_queries() -> None:
+    assert len(library.names()) >= 10
+
+
+@pytest.mark.parametrize("name", library.names())
+def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str) -> None:
+    query = library.load(name)
+    assert query.title and query.description.endswith(".")
+    for parameter in query.parameters:
+        assert f"${parameter.name}" in query.text
+        assert parameter.checked(parameter.default) == parameter.default
+    assert undeclared_names(query.source) == []
+
+
+def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets) -> None:
+    put_prompt_with_an_answer(stored_sets)
+    for name in library.names():
+        query = library.load(name)
+        found = run_read_only(stored_sets.driver, query.text, query.arguments({}), database="neo4j")
+        assert found.rows or name in MAY_BE_EMPTY, name
+        with stored_sets.driver.session() as session:
+            summary = session.run(f"EXPLAIN {query.text}", query.arguments({})).consume()
+        assert summary.query_type == "r"
+        notes = [status.status_description for status in summary.gql_status_objects if status.is_notification]
+        assert notes == [], name
+
+
+def test_the_account_of_every_stored_trace_closes(stored_sets: StoredSets) -> None:
+    query = library.load("account")
+    rows = run_read_only(stored_sets.driver, query.text, query.arguments({"limit": 10_000}), database="neo4j").rows
+    targets = sum(
+        int((trace.graph.node_preactivation == trace.graph.node_preactivation).sum()) for trace in stored_sets.first
+    )
+    assert len(rows) == targets
+    assert max(row["violation"] for row in rows) < 1e-5
+
+
+def test_an_unknown_query_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(QueryError, match=r"no query 'acount'; the named queries are account, circuit-edges"):
+        library.load("acount")
+
+
+def test_an_unknown_parameter_is_answered_with_the_known_ones() -> None:
+    with pytest.raises(QueryError, match=r"query account has no parameter sett; it takes trace, set, limit"):
+        library.load("account").arguments({"sett": "capital-en"})
+
+
+@pytest.mark.parametrize(("name", "value"), [("limit", "many"), ("limit", 2.5), ("limit", True), ("min_presence", "x")])
+def test_a_parameter_of_another_type_is_refused(name: str, value: object) -> None:
+    with pytest.raises(QueryError, match=f"parameter {name} must be "):
+        library.load("circuit-units").arguments({name: value})
+
+
+def test_a_set_whose_name_is_a_number_can_be_named() -> None:
+    assert library.load("circuit-units").arguments({"set": 7, "min_presence": 1})["set"] == "7"
+
+
+def test_a_file_whose_header_and_defaults_disagree_is_refused() -> None:
+    text = "// Title\n// What it does.\n// $a STRING: a thing\n:param b => 1;\nRETURN $a;\n"
+    with pytest.raises(QueryError, match=r"describes \['a'\] but gives defaults for \['b'\]"):
+        library.parsed("wrong", text)
+    with pytest.raises(QueryError, match="needs a header"):
+        library.parsed("bare", "RETURN 1;")
+    with pytest.raises(QueryError, match="a default that is no JSON value"):
+        library.parsed("odd", "// Title\n// What it does.\n// $a STRING: a thing\n:param a => 'x';\nRETURN $a;\n")

@@ -1,0 +1,41 @@
+"""The documentation, held to what the program does."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from neo4j import Driver
+
+from circuitbase.settings import Settings
+from tests.console_examples import ROOT, difference, examples, run
+from tests.workers.running import running_worker
+
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+_LINK = re.compile(r"\]\((?!https?://|#)([^)#]+)(#[^)]*)?\)")
+
+
+@pytest.fixture
+def working(settings: Settings, database: Driver, tmp_path: Path) -> Iterator[Settings]:
+    with running_worker(settings, queues="trace,ingest", log=tmp_path / "worker.log"):
+        yield settings
+
+
+@pytest.mark.timeout(900)
+def test_the_quickstart_prints_what_it_shows(working: Settings) -> None:
+    found = examples((ROOT / "docs" / "quickstart.md").read_text())
+    assert len(found) >= 8
+    problems = []
+    for example in found:
+        done = run(example, folder=ROOT)
+        assert done.returncode == 0, f"{example.shown}\n{done.stderr}"
+        problem = difference(done.stdout, example.printed)
+        if problem:
+            problems.append(f"{example.shown}: {problem}")
+    assert not problems, "\n".join(["run `python -m tests.console_examples docs/quickstart.md`", *problems])
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_pages_lead_somewhere(page: Path) -> None:
+    missing = [target for target, _ in _LINK.findall(page.read_text()) if not (page.parent / target).exists()]
+    assert not missing

@@ -1,0 +1,112 @@
+from collections.abc import Iterator
+
+import pytest
+import redis
+from celery import Celery, Task
+from kombu.exceptions import OperationalError
+from neo4j import Driver
+from neo4j.exceptions import ClientError, ServiceUnavailable
+
+from circuitbase.errors import DatabaseError, InputError, ModelError, ServiceError, StoreError
+from circuitbase.settings import Settings
+from circuitbase.workers import jobs
+from circuitbase.workers.application import application
+from circuitbase.workers.connection import open_redis
+from circuitbase.workers.failures import failures_recorded, is_transient, pause_seconds, reason
+from circuitbase.workers.jobs import JobState
+from tests.workers.made_jobs import made_request
+
+
+@pytest.fixture
+def client(settings: Settings, database: Driver) -> Iterator[redis.Redis]:
+    with open_redis(settings) as client:
+        yield client
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Celery]:
+    with application(settings) as app:
+        yield app
+
+
+def task_that_raises(app: Celery, client: redis.Redis, errors: list[Exception]) -> Task:
+    @app.task(bind=True, name="raises")
+    def raises(self: Task, trace_id: str) -> None:
+        with failures_recorded(self, client, trace_id, waits_as=JobState.QUEUED):
+            jobs.move(client, trace_id, JobState.TRACING)
+            if errors:
+                raise errors.pop(0)
+            jobs.move(client, trace_id, JobState.TRACED)
+
+    return raises
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ServiceError("Neo4j is away"),
+        redis.ConnectionError(),
+        redis.TimeoutError(),
+        OperationalError(),
+        ServiceUnavailable(),
+    ],
+)
+def test_services_that_are_away_are_waited_for(error: Exception) -> None:
+    assert is_transient(error)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [InputError("a"), ModelError("a"), StoreError("a"), DatabaseError("a"), ClientError(), ValueError(), MemoryError()],
+)
+def test_what_will_not_pass_is_not_repeated(error: Exception) -> None:
+    assert not is_transient(error)
+
+
+def test_pauses_grow_to_five_minutes() -> None:
+    assert [pause_seconds(retries) for retries in (0, 1, 2, 7, 8, 49)] == [2, 4, 8, 256, 300, 300]
+
+
+def test_a_reason_is_one_line() -> None:
+    assert reason(InputError("the prompt is empty; give one")) == "the prompt is empty; give one"
+    assert reason(RuntimeError("CUDA out of memory.\nlong explanation")) == "RuntimeError: CUDA out of memory."
+    assert reason(MemoryError()) == "MemoryError"
+
+
+def test_a_job_waits_with_the_reason_and_is_tried_again(client: redis.Redis, app: Celery) -> None:
+    jobs.put(client, [("a", made_request())], prompt_set="capitals")
+    seen = []
+    errors: list[Exception] = [ServiceError("Neo4j is away"), redis.ConnectionError("Redis is away")]
+    task = task_that_raises(app, client, errors)
+
+    original = jobs.move
+
+    def move(client: redis.Redis, trace_id: str, state: JobState, *, error: str | None = None) -> bool:
+        seen.append((state.value, error))
+        return original(client, trace_id, state, error=error)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jobs, "move", move)
+        task.apply(args=("a",))
+    assert seen == [
+        ("tracing", None),
+        ("queued", "Neo4j is away"),
+        ("tracing", None),
+        ("queued", "ConnectionError: Redis is away"),
+        ("tracing", None),
+        ("traced", None),
+    ]
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert (job.state, job.attempts, job.deaths, job.error) == ("traced", 3, 0, None)
+
+
+@pytest.mark.parametrize("error", [ModelError("the model changed"), RuntimeError("the model changed")])
+def test_a_job_that_cannot_work_fails_at_once(client: redis.Redis, app: Celery, error: Exception) -> None:
+    jobs.put(client, [("a", made_request())], prompt_set="capitals")
+    errors: list[Exception] = [error]
+    task_that_raises(app, client, errors).apply(args=("a",))
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert (job.state, job.attempts) == ("failed", 1)
+    assert str(job.error).endswith("the model changed")

@@ -1,0 +1,105 @@
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from circuitbase.store.prompt_line import BadLine, PromptLine
+from circuitbase.tracing.options import RoleTarget
+from circuitbase.tracing.tokenizing import PromptTokenizer
+from circuitbase.workers.intake import Intake, intake
+from tests.tiny_models import WORDS, write_tiny_model
+
+Take = Callable[..., Intake]
+TOKEN = {word: number for number, word in enumerate(["<bos>", "<unk>", *WORDS])}
+
+
+@pytest.fixture(scope="module")
+def tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PromptTokenizer:
+    return PromptTokenizer(write_tiny_model(tmp_path_factory.mktemp("tiny") / "model"))
+
+
+def line(number: int, prompt: str = "the alpha of", **rest: object) -> PromptLine:
+    return PromptLine(number=number, prompt=prompt, **rest)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def take(tokenizer: PromptTokenizer) -> Iterator[Take]:
+    with ExitStack() as opened:
+        yield lambda *lines: opened.enter_context(intake(lines, tokenizer))
+
+
+def test_prompts_come_back_with_tokens_positions_and_roles(take: Take) -> None:
+    found = take(
+        line(1, answer="beta", distractor="gamma", spans={"letter": (4, 9)}, labels={"n": 1}, cluster="a"),
+        PromptLine(number=2, tokens=(5, 6)),
+    )
+    first, second = found.prompts("probable")
+    assert first.prompt.token_ids == (0, TOKEN["the"], TOKEN["alpha"], TOKEN["of"])
+    assert first.positions == {"letter": [2]}
+    assert first.roles == (RoleTarget(role="answer-distractor", token=TOKEN["beta"], minus=TOKEN["gamma"]),)
+    assert first.line == line(
+        1, answer="beta", distractor="gamma", spans={"letter": (4, 9)}, labels={"n": 1}, cluster="a"
+    )
+    assert (second.prompt.text, second.prompt.token_ids, second.roles) == (None, (0, 5, 6), ())
+    assert (found.good, found.tokens, found.bad) == (2, 7, [])
+
+
+def test_an_answer_alone_is_compared_with_the_mean(take: Take) -> None:
+    (prompt,) = take(line(1, answer="beta")).prompts("roles")
+    assert prompt.roles == (RoleTarget(role="answer", token=TOKEN["beta"], minus=None),)
+
+
+@pytest.mark.parametrize(
+    ("bad", "expected"),
+    [
+        (BadLine(3, "it is bad"), "it is bad"),
+        (PromptLine(number=3, prompt="the " * 40), "the model reads at most 16"),
+        (PromptLine(number=3, tokens=(1, 999)), "token ids must be 0 to"),
+    ],
+)
+def test_a_line_that_the_model_cannot_read_is_bad(take: Take, bad: PromptLine | BadLine, expected: str) -> None:
+    found = take(line(1), bad, line(4, "beta"))
+    ((number, problem),) = found.bad
+    assert number == 3
+    assert expected in problem
+    assert [prompt.line.number for prompt in found.prompts("probable")] == [1, 4]
+
+
+def test_auto_means_roles_when_all_prompts_answer_alike(take: Take) -> None:
+    answered = line(1, answer="beta")
+    compared = line(2, "the mu", answer="beta", distractor="gamma")
+    bare = line(3, "the nu")
+    assert take(answered).resolved("auto") == "roles"
+    assert take(compared).resolved("auto") == "roles"
+    assert take(answered, compared).resolved("auto") == "probable"
+    assert take(answered, bare).resolved("auto") == "probable"
+    assert take().resolved("auto") == "probable"
+    assert take(bare).resolved("roles") == "roles"
+    assert take(answered).resolved("probable") == "probable"
+
+
+@pytest.mark.parametrize(
+    ("rest", "expected"),
+    [
+        ({}, "no `answer`"),
+        ({"answer": "beta gamma"}, "must be one token"),
+        ({"answer": "unheard"}, "does not know it"),
+        ({"answer": "beta", "distractor": "beta"}, "must be two tokens"),
+    ],
+)
+def test_a_line_that_makes_no_role_is_bad_for_roles_alone(take: Take, rest: dict[str, str], expected: str) -> None:
+    found = take(line(1, **rest), line(2, "beta", answer="alpha"))
+    ((number, problem),) = found.bad_for("roles")
+    assert number == 1
+    assert expected in problem
+    assert [prompt.line.number for prompt in found.prompts("roles")] == [2]
+    assert found.bad_for("probable") == []
+    assert [prompt.line.number for prompt in found.prompts("probable")] == [1, 2]
+
+
+def test_a_repeated_line_counts_once_and_one_with_other_facts_is_bad(take: Take) -> None:
+    found = take(line(1, answer="beta"), line(2, "the  alpha of", answer="beta"), line(3, answer="gamma"))
+    assert (found.good, found.repeated) == (1, 1)
+    ((number, problem),) = found.bad
+    assert number == 3
+    assert "it has the tokens of line 1, but another answer" in problem

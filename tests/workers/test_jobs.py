@@ -1,0 +1,95 @@
+from collections.abc import Iterator
+
+import pytest
+import redis
+from neo4j import Driver
+
+from circuitbase.settings import Settings
+from circuitbase.workers import jobs
+from circuitbase.workers.connection import open_redis
+from circuitbase.workers.jobs import JobRequest, JobState
+from tests.workers.made_jobs import made_request
+
+
+@pytest.fixture
+def client(settings: Settings, database: Driver) -> Iterator[redis.Redis]:
+    with open_redis(settings) as client:
+        yield client
+
+
+def put_one(client: redis.Redis, trace_id: str, prompt_set: str = "capitals") -> bool:
+    return jobs.put(client, [(trace_id, made_request(trace_id))], prompt_set=prompt_set)[0]
+
+
+def test_a_request_survives_json() -> None:
+    assert JobRequest.from_json(made_request().to_json()) == made_request()
+
+
+def test_a_new_job_is_recorded_as_queued(client: redis.Redis) -> None:
+    assert put_one(client, "a")
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert (job.state, job.prompt_sets, job.request, job.error) == ("queued", ("capitals",), made_request("a"), None)
+    assert job.queued_at == job.changed_at > 0
+    assert jobs.get(client, "unknown") is None
+
+
+def test_a_job_under_way_is_not_queued_twice_but_joins_the_second_set(client: redis.Redis) -> None:
+    put_one(client, "a")
+    for state in (JobState.QUEUED, JobState.TRACING, JobState.TRACED, JobState.STORING):
+        jobs.move(client, "a", state)
+        assert not put_one(client, "a", "birds")
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert job.prompt_sets == ("birds", "capitals")
+    assert [job.trace_id for job in jobs.listed(client, prompt_set="birds")] == ["a"]
+
+
+@pytest.mark.parametrize("final", [JobState.STORED, JobState.FAILED])
+def test_a_final_job_can_be_queued_again(client: redis.Redis, final: JobState) -> None:
+    put_one(client, "a")
+    jobs.move(client, "a", JobState.TRACING)
+    jobs.move(client, "a", final, error="it broke" if final == JobState.FAILED else None)
+    assert put_one(client, "a")
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert (job.state, job.error, job.attempts) == ("queued", None, 0)
+
+
+def test_a_stored_job_is_moved_by_no_late_task(client: redis.Redis) -> None:
+    put_one(client, "a")
+    assert jobs.move(client, "a", JobState.STORED)
+    assert not jobs.move(client, "a", JobState.TRACING)
+    assert not jobs.move(client, "a", JobState.FAILED, error="late")
+    assert list(jobs.states(client, ["a", "unknown"])) == [JobState.STORED, None]
+    assert not jobs.move(client, "unknown", JobState.TRACING)
+
+
+def test_a_job_counts_its_attempts_and_keeps_its_last_error(client: redis.Redis) -> None:
+    put_one(client, "a")
+    jobs.move(client, "a", JobState.TRACING)
+    jobs.move(client, "a", JobState.QUEUED, error="Neo4j is away")
+    jobs.move(client, "a", JobState.TRACING)
+    jobs.move(client, "a", JobState.FAILED, error="it broke")
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert (job.attempts, job.error) == (2, "it broke")
+
+
+def test_processes_that_die_in_the_middle_of_a_job_are_counted(client: redis.Redis) -> None:
+    put_one(client, "a")
+    for state in (JobState.TRACING, JobState.TRACING, JobState.TRACED, JobState.STORING, JobState.STORING):
+        jobs.move(client, "a", state)
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert (job.attempts, job.deaths) == (4, 2)
+
+
+def test_jobs_are_listed_in_order_by_set_and_by_state(client: redis.Redis) -> None:
+    for trace_id, prompt_set in (("c", "capitals"), ("a", "birds"), ("b", "capitals")):
+        put_one(client, trace_id, prompt_set)
+    jobs.move(client, "b", JobState.FAILED, error="it broke")
+    assert [job.trace_id for job in jobs.listed(client)] == ["c", "a", "b"]
+    assert [job.trace_id for job in jobs.listed(client, prompt_set="capitals")] == ["c", "b"]
+    assert [job.trace_id for job in jobs.listed(client, state=JobState.FAILED)] == ["b"]
+    assert list(jobs.listed(client, prompt_set="nothing")) == []

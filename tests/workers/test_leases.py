@@ -1,0 +1,91 @@
+from collections.abc import Iterator
+
+import pytest
+import redis
+from celery import Celery
+from neo4j import Driver
+
+from circuitbase.settings import Settings
+from circuitbase.workers import jobs, leases, publishing
+from circuitbase.workers.application import application
+from circuitbase.workers.connection import open_redis
+from circuitbase.workers.jobs import JobState
+from tests.workers.made_jobs import made_request
+
+
+@pytest.fixture
+def client(settings: Settings, database: Driver) -> Iterator[redis.Redis]:
+    with open_redis(settings) as client:
+        yield client
+
+
+@pytest.fixture
+def app(settings: Settings) -> Iterator[Celery]:
+    with application(settings) as app:
+        yield app
+
+
+@pytest.fixture(autouse=True)
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leases, "GRACE_SECONDS", -1.0)
+
+
+def put(client: redis.Redis, *trace_ids: str) -> None:
+    jobs.put(client, [(trace_id, made_request(trace_id)) for trace_id in trace_ids], prompt_set="capitals")
+
+
+def queued(client: redis.Redis, queue: str) -> int:
+    return int(client.llen(queue))
+
+
+def test_a_job_with_a_message_is_not_lost(client: redis.Redis, app: Celery) -> None:
+    put(client, "a", "b")
+    publishing.publish_jobs(app, [("a", JobState.QUEUED), ("b", JobState.TRACED)])
+    assert (queued(client, "trace"), queued(client, "ingest")) == (1, 1)
+    assert leases.lost(client) == []
+
+
+def test_a_job_without_message_and_lease_is_sent_again(client: redis.Redis, app: Celery) -> None:
+    put(client, "a", "b", "c")
+    jobs.move(client, "b", JobState.TRACED)
+    publishing.publish_jobs(app, [("c", JobState.QUEUED)])
+    assert sorted(leases.republish_lost(client, app)) == ["a", "b"]
+    assert (queued(client, "trace"), queued(client, "ingest")) == (2, 1)
+    assert leases.republish_lost(client, app) == []
+
+
+def test_a_job_that_a_worker_vouches_for_is_not_lost(client: redis.Redis) -> None:
+    put(client, "a", "b")
+    jobs.move(client, "a", JobState.TRACING)  # the task itself takes the first lease
+    leases.renew(client, ["b", "not a job"])
+    assert leases.lost(client) == []
+    assert client.zrange(jobs.LEASES, 0, -1) == ["a", "b"]
+
+
+def test_a_job_is_lost_when_its_lease_ends(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(client, "a")
+    monkeypatch.setattr(leases, "LEASE_SECONDS", -1.0)
+    leases.renew(client, ["a"])
+    assert [job.trace_id for job in leases.lost(client)] == ["a"]
+
+
+def test_a_job_that_was_just_recorded_is_given_time_to_be_published(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "GRACE_SECONDS", 60.0)
+    put(client, "a")
+    assert leases.lost(client) == []
+
+
+def test_final_jobs_are_never_lost(client: redis.Redis) -> None:
+    put(client, "a", "b")
+    jobs.move(client, "a", JobState.STORED)
+    jobs.move(client, "b", JobState.FAILED, error="it broke")
+    assert leases.lost(client) == []
+
+
+def test_one_process_at_a_time_looks_for_lost_jobs(client: redis.Redis, app: Celery) -> None:
+    put(client, "a")
+    assert leases.reap(client, app) == ["a"]
+    client.delete("trace")
+    assert leases.reap(client, app) == []

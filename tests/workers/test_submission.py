@@ -1,0 +1,43 @@
+"""Submitting, with nobody there to do the work."""
+
+from pathlib import Path
+
+import pytest
+from neo4j import Driver
+
+from circuitbase.errors import InputError, ModelError, PromptFileError
+from circuitbase.settings import Settings
+from circuitbase.store.prompt_line import BadLine, PromptLine
+from circuitbase.workers.connection import open_redis
+from circuitbase.workers.submission import Asked, submit
+from tests.workers.submitting import count, lines
+
+
+def test_nothing_is_queued_when_a_line_is_bad(settings: Settings, database: Driver, asked: Asked) -> None:
+    mixed = [*lines("the alpha"), BadLine(2, "it is bad"), PromptLine(number=3, prompt="the " * 40)]
+    with pytest.raises(PromptFileError, match=r"a test has 2 bad lines, so nothing was queued(.|\n)*line 2: it is bad"):
+        submit(mixed, source="a test", asked=asked, settings=settings)
+    assert count(database, "MATCH (n:Prompt) RETURN count(n)") == 0
+    with open_redis(settings) as client:
+        assert client.keys() == []
+    found = submit(mixed, source="a test", asked=asked, settings=settings, skip_bad=True)
+    assert (found.new, [number for number, _ in found.bad]) == (1, [2, 3])
+
+
+def test_a_dry_run_counts_and_writes_nothing(settings: Settings, database: Driver, asked: Asked) -> None:
+    found = submit(lines("the alpha", "the beta"), source="a test", asked=asked, settings=settings, dry_run=True)
+    assert (found.new, found.tokens, len(found.under_way)) == (2, 6, 2)
+    assert count(database, "MATCH (n:Prompt) RETURN count(n)") == 0
+    with open_redis(settings) as client:
+        assert client.keys() == []
+
+
+def test_what_cannot_be_submitted_is_refused(
+    settings: Settings, database: Driver, asked: Asked, tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="a test should hold prompts, but holds none"):
+        submit([], source="a test", asked=asked, settings=settings)
+    with pytest.raises(InputError, match="a prompt set must have a printable name"):
+        submit(lines("the"), source="a test", asked=Asked(asked.model, asked.dictionary, " "), settings=settings)
+    with pytest.raises(ModelError, match="no such folder"):
+        submit(lines("the"), source="a test", asked=Asked("./nothing", asked.dictionary, "a"), settings=settings)
