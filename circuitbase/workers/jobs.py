@@ -93,7 +93,7 @@ def put(client: redis.Redis, requests: Sequence[tuple[str, JobRequest]], *, prom
     pipeline = client.pipeline(transaction=False)
     for trace_id, request in requests:
         script(
-            keys=[_job(trace_id), JOBS, ACTIVE, _of_set(prompt_set)],
+            keys=[key(trace_id), JOBS, ACTIVE, _of_set(prompt_set)],
             args=[trace_id, request.to_json(), prompt_set],
             client=pipeline,
         )
@@ -103,7 +103,7 @@ def put(client: redis.Redis, requests: Sequence[tuple[str, JobRequest]], *, prom
 def move(client: redis.Redis, trace_id: str, state: JobState, *, error: str | None = None) -> bool:
     """Sets a job's state; returns False, and changes nothing, if it is stored already or unknown."""
     script = client.register_script(_MOVE)
-    keys = [_job(trace_id), ACTIVE, LEASES]
+    keys = [key(trace_id), ACTIVE, LEASES]
     return bool(script(keys=keys, args=[trace_id, state.value, error or "", LEASE_SECONDS, CHANGED]))
 
 
@@ -117,7 +117,7 @@ def read(client: redis.Redis, trace_ids: Iterable[str]) -> Iterator[Job]:
     for ids in batches(trace_ids, size=READ_BATCH):
         pipeline = client.pipeline(transaction=False)
         for trace_id in ids:
-            pipeline.hgetall(_job(trace_id))
+            pipeline.hgetall(key(trace_id))
         for trace_id, found in zip(ids, pipeline.execute(), strict=True):
             if found:
                 yield _from_hash(trace_id, found)
@@ -128,7 +128,7 @@ def states(client: redis.Redis, trace_ids: Iterable[str]) -> Iterator[JobState |
     for ids in batches(trace_ids, size=READ_BATCH):
         pipeline = client.pipeline(transaction=False)
         for trace_id in ids:
-            pipeline.hget(_job(trace_id), "state")
+            pipeline.hget(key(trace_id), "state")
         yield from (JobState(state) if state else None for state in pipeline.execute())
 
 
@@ -139,7 +139,8 @@ def listed(client: redis.Redis, *, prompt_set: str | None = None, state: JobStat
     return (job for job in read(client, ids) if state is None or job.state == state)
 
 
-def _job(trace_id: str) -> str:
+def key(trace_id: str) -> str:
+    """Returns the name of a job's hash."""
     return f"circuitbase:job:{trace_id}"
 
 

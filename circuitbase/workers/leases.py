@@ -6,13 +6,14 @@ computes. A worker that is killed stops renewing, so its jobs are lost after `LE
 
 import json
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 import redis
 from celery import Celery
 
 from circuitbase.workers import jobs, publishing
-from circuitbase.workers.application import QUEUES
-from circuitbase.workers.jobs import ACTIVE, LEASE_SECONDS, LEASES, Job
+from circuitbase.workers.application import QUEUES, STORE_TASK
+from circuitbase.workers.jobs import ACTIVE, LEASE_SECONDS, LEASES, Job, JobState
 
 GRACE_SECONDS = 15.0  # between recording and publishing, and between a worker's receipt and its first lease
 REAP_EVERY_SECONDS = 10
@@ -21,15 +22,36 @@ PAGE = 1000
 _REAPER = "circuitbase:reaper"
 
 
-def renew(client: redis.Redis, trace_ids: Iterable[str]) -> None:
-    """Vouches for those of the jobs that are still under way, for another `LEASE_SECONDS`."""
-    ids = list(trace_ids)
-    if not ids:
-        return
-    active = client.smismember(ACTIVE, ids)
-    held = [trace_id for trace_id, is_active in zip(ids, active, strict=True) if is_active]
-    if held:
-        client.zadd(LEASES, dict.fromkeys(held, _now(client) + LEASE_SECONDS))
+@dataclass(frozen=True)
+class Held:
+    """A message that a worker has received and not acknowledged."""
+
+    trace_id: str
+    task: str
+
+    @property
+    def vouched_states(self) -> tuple[JobState, JobState]:
+        """Returns the states in which the job is this message's: a job that went on has one of its own."""
+        if self.task == STORE_TASK:
+            return JobState.TRACED, JobState.STORING
+        return JobState.QUEUED, JobState.TRACING
+
+
+def renew(client: redis.Redis, held: Iterable[Held]) -> None:
+    """Vouches for those of the jobs that still wait for these messages, for another `LEASE_SECONDS`."""
+    script = client.register_script(_RENEW)
+    pipeline = client.pipeline(transaction=False)
+    for each in held:
+        states = [state.value for state in each.vouched_states]
+        script(keys=[jobs.key(each.trace_id), LEASES], args=[each.trace_id, LEASE_SECONDS, *states], client=pipeline)
+    pipeline.execute()
+
+
+def release(client: redis.Redis, held: Iterable[Held]) -> None:
+    """Takes the leases back; for a worker that has ended or handed back everything it held."""
+    trace_ids = [each.trace_id for each in held]
+    if trace_ids:
+        client.zrem(LEASES, *trace_ids)
 
 
 def lost(client: redis.Redis) -> list[Job]:
@@ -68,3 +90,13 @@ def _queued_ids(client: redis.Redis) -> Iterator[str]:
 def _now(client: redis.Redis) -> float:
     seconds, microseconds = client.time()
     return float(seconds) + float(microseconds) / 1e6
+
+
+_RENEW = """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state ~= ARGV[3] and state ~= ARGV[4] then return 0 end
+local now = redis.call('TIME')
+now = tonumber(now[1]) + tonumber(now[2]) / 1e6
+redis.call('ZADD', KEYS[2], now + tonumber(ARGV[2]), ARGV[1])
+return 1
+"""

@@ -7,7 +7,7 @@ delays none of it; the child is a fresh interpreter and inherits nothing of the 
 import logging
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import redis
 from celery import Celery
@@ -15,6 +15,7 @@ from celery.worker import state
 
 from circuitbase.workers import leases, publishing
 from circuitbase.workers.connection import LOST
+from circuitbase.workers.leases import Held
 from circuitbase.workers.pending_rollups import take_idle
 from circuitbase.workers.presence import announce
 
@@ -41,11 +42,13 @@ def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str]) -> Iterat
 def _run(app: Celery, client: redis.Redis, queues: Sequence[str], ended: threading.Event) -> None:
     away = False
     ticks = 0
+    held: set[Held] = set()
     while not ended.wait(TICK_SECONDS):
         try:
             if ticks % RENEW_EVERY_TICKS == 0:
                 announce(client, queues)
-                leases.renew(client, held_trace_ids())
+                held = held_messages()
+                leases.renew(client, held)
             _look_after_others(app, client)
         except LOST as error:
             if not away:
@@ -54,17 +57,19 @@ def _run(app: Celery, client: redis.Redis, queues: Sequence[str], ended: threadi
         else:
             away = False
             ticks += 1
+    with suppress(*LOST):  # then they end by themselves
+        leases.release(client, held)
 
 
-def held_trace_ids() -> list[str]:
-    """Returns the ids of the tasks that this worker has received and not ended."""
+def held_messages() -> set[Held]:
+    """Returns the tasks that this worker has received and not ended."""
     for _ in range(SNAPSHOT_ATTEMPTS):
         try:
             held = [*state.reserved_requests, *state.active_requests, *state.scheduled_requests]
         except RuntimeError:  # the worker's own thread received or ended a task meanwhile
             continue
-        return list(dict.fromkeys(request.id for request in held))
-    return []
+        return {Held(trace_id=request.id, task=request.name) for request in held}
+    return set()
 
 
 def _look_after_others(app: Celery, client: redis.Redis) -> None:

@@ -7,9 +7,10 @@ from neo4j import Driver
 
 from circuitbase.settings import Settings
 from circuitbase.workers import jobs, leases, publishing
-from circuitbase.workers.application import application
+from circuitbase.workers.application import STORE_TASK, TRACE_TASK, application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
+from circuitbase.workers.leases import Held
 from tests.workers.made_jobs import made_request
 
 
@@ -57,7 +58,7 @@ def test_a_job_without_message_and_lease_is_sent_again(client: redis.Redis, app:
 def test_a_job_that_a_worker_vouches_for_is_not_lost(client: redis.Redis) -> None:
     put(client, "a", "b")
     jobs.move(client, "a", JobState.TRACING)  # the task itself takes the first lease
-    leases.renew(client, ["b", "not a job"])
+    leases.renew(client, [Held("b", TRACE_TASK), Held("not a job", TRACE_TASK)])
     assert leases.lost(client) == []
     assert client.zrange(jobs.LEASES, 0, -1) == ["a", "b"]
 
@@ -65,8 +66,25 @@ def test_a_job_that_a_worker_vouches_for_is_not_lost(client: redis.Redis) -> Non
 def test_a_job_is_lost_when_its_lease_ends(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     put(client, "a")
     monkeypatch.setattr(leases, "LEASE_SECONDS", -1.0)
-    leases.renew(client, ["a"])
+    leases.renew(client, [Held("a", TRACE_TASK)])
     assert [job.trace_id for job in leases.lost(client)] == ["a"]
+
+
+def test_a_message_whose_work_is_done_vouches_for_nothing(client: redis.Redis) -> None:
+    put(client, "a")
+    jobs.move(client, "a", JobState.TRACED)
+    leases.renew(client, [Held("a", TRACE_TASK)])  # received, done, and not yet acknowledged
+    assert client.zcard(jobs.LEASES) == 0
+    leases.renew(client, [Held("a", STORE_TASK)])
+    assert client.zcard(jobs.LEASES) == 1
+
+
+def test_a_worker_that_ends_takes_its_leases_back(client: redis.Redis) -> None:
+    put(client, "a", "b")
+    leases.renew(client, [Held("a", TRACE_TASK), Held("b", TRACE_TASK)])
+    leases.release(client, [Held("a", TRACE_TASK)])
+    leases.release(client, [])
+    assert client.zrange(jobs.LEASES, 0, -1) == ["b"]
 
 
 def test_a_job_that_was_just_recorded_is_given_time_to_be_published(
