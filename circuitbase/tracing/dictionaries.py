@@ -11,54 +11,59 @@ from torch import Tensor
 
 from circuitbase.errors import InputError, ModelError
 from circuitbase.graph.trace import DictionaryIdentity
-from circuitbase.tracing.activations import jumprelu, relu, topk
+from circuitbase.tracing.activations import Activation, JumpRelu, Relu, TopK
 from circuitbase.tracing.architectures import architecture
+from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.identities import located_dictionary
 from circuitbase.tracing.models import DTYPES, TracedModel, checked_device
 from circuitbase.tracing.options import DType
-from circuitbase.tracing.read_point import ReadPoint
+from circuitbase.tracing.rows import ResidentRows, Rows
 from circuitbase.tracing.transcoder_set import THRESHOLD, TranscoderSet
 
 
 @dataclass(frozen=True)
-class LayerTranscoder:
-    """`ŷ = Σ_f a_f W_dec[f] + b_dec + W_skip·r` with `a = act(W_enc·r + b_enc)`.
+class Firing:
+    """The active features (a ≠ 0) of a prompt in one layer, sorted by position and feature."""
 
-    Rows of `W_enc` and `W_dec` belong to features, `W_skip` is [out, in]. With a `threshold` the
-    activation is JumpReLU, with `k` TopK, else ReLU.
+    position: Int[Tensor, " active"]
+    feature: Int[Tensor, " active"]
+    activation: Float[Tensor, " active"]
+
+
+@dataclass(frozen=True)
+class LayerDictionary:
+    """One layer: `z = W_enc·r + b_enc`, `a = act(z)`; features write `Σ_f a_f W_dec[f]`.
+
+    `W_dec[j]` holds what the features write into layer l + j: one matrix, or for a cross-layer
+    transcoder one for every layer from its own on. `b_dec` and `W_skip·r` ([out, in]) are written
+    into the layer itself, whatever fires. Every format is brought into this form when it is read.
     """
 
-    W_enc: Float[Tensor, "feature d_model"]
-    W_dec: Float[Tensor, "feature d_model"]
+    W_enc: Rows
+    W_dec: tuple[Rows, ...]
     b_enc: Float[Tensor, " feature"]
-    b_dec: Float[Tensor, " d_model"]
-    threshold: Float[Tensor, " feature"] | None = None
-    k: int | None = None
-    W_skip: Float[Tensor, "d_model d_model"] | None = None
+    b_dec: Float[Tensor, " d_write"]
+    activation: Activation
+    W_skip: Float[Tensor, "d_write d_read"] | None = None
 
-    def encode(self, r: Float[Tensor, "position d_model"]) -> Float[Tensor, "position feature"]:
-        """Returns the activation of every feature, 0 where it is silent."""
-        z = torch.addmm(self.b_enc, r, self.W_enc.T)
-        if self.threshold is not None:
-            return jumprelu(z, self.threshold)
-        return relu(z) if self.k is None else topk(z, self.k)
-
-    def read_vectors(self, feature: Int[Tensor, " active"]) -> Float[Tensor, "active d_model"]:
-        """Returns the encoder rows of some features."""
-        return self.W_enc[feature]
-
-    def write_vectors(self, feature: Int[Tensor, " active"]) -> Float[Tensor, "active d_model"]:
-        """Returns the decoder rows of some features."""
-        return self.W_dec[feature]
+    def fired(self, r: Float[Tensor, "position d_read"]) -> Firing:
+        """Returns which features fire on what is read at each position, and how much."""
+        activations = self.activation(torch.cat([r @ part.T for part in self.W_enc.chunks()], dim=1) + self.b_enc)
+        position, feature = torch.nonzero(activations, as_tuple=True)
+        return Firing(position, feature, activations[position, feature])
 
 
 @dataclass(frozen=True)
 class Dictionary:
-    """A transcoder for every layer of a model; all of them read at the same point of their block."""
+    """A dictionary for every layer of a model; all read at one point of their block and write at one.
+
+    A transcoder reads before the MLP and writes its output; an SAE reads what it writes (`reads == writes`).
+    """
 
     identity: DictionaryIdentity
-    read_point: ReadPoint
-    layers: tuple[LayerTranscoder, ...]
+    reads: Hook
+    writes: Hook
+    layers: tuple[LayerDictionary, ...]
     dtype: DType
     device: str
 
@@ -80,7 +85,8 @@ def load_dictionary(
     place = checked_device(device)
     return Dictionary(
         identity=identity,
-        read_point=_read_point(found, model),
+        reads=_read_hook(found, model),
+        writes=Hook(found.writes),
         layers=tuple(_layer(path, found, dtype=DTYPES[dtype], device=place) for path in found.layer_files),
         dtype=dtype,
         device=str(place),
@@ -101,16 +107,15 @@ def check_fits(model: TracedModel, dictionary: Dictionary, *, dtype: DType) -> N
         raise InputError(f"model and dictionary must be on one device, got {model.device} and {dictionary.device}")
 
 
-def _read_point(found: TranscoderSet, model: TracedModel) -> ReadPoint:
-    if found.reads == "hook_resid_mid":
-        return ReadPoint.RESIDUAL
-    if found.reads == "mlp.hook_in":
-        return ReadPoint.NORM_OUTPUT
+def _read_hook(found: TranscoderSet, model: TracedModel) -> Hook:
+    hook = Hook(found.reads)
+    if hook != Hook.MLP_NORMALIZED:
+        return hook
     before_weight = architecture(model.identity.architecture).norm == "rms" or (found.lens_version or 0) >= 3
-    return ReadPoint.NORMALIZED if before_weight else ReadPoint.NORM_OUTPUT
+    return Hook.MLP_NORMALIZED if before_weight else Hook.MLP_INPUT
 
 
-def _layer(path: Path, found: TranscoderSet, *, dtype: torch.dtype, device: torch.device) -> LayerTranscoder:
+def _layer(path: Path, found: TranscoderSet, *, dtype: torch.dtype, device: torch.device) -> LayerDictionary:
     try:
         arrays = {name: array.to(device=device, dtype=dtype) for name, array in load_file(path).items()}
     except (SafetensorError, OSError) as error:
@@ -118,12 +123,17 @@ def _layer(path: Path, found: TranscoderSet, *, dtype: torch.dtype, device: torc
     broken = sorted(name for name, array in arrays.items() if not torch.isfinite(array).all())
     if broken:
         raise ModelError(f"{path} must hold finite numbers, but {broken[0]} has others; train the dictionary again")
-    return LayerTranscoder(
-        W_enc=arrays["W_enc"],
-        W_dec=arrays["W_dec"],
+    return LayerDictionary(
+        W_enc=ResidentRows(arrays["W_enc"]),
+        W_dec=(ResidentRows(arrays["W_dec"]),),
         b_enc=arrays["b_enc"],
         b_dec=arrays["b_dec"],
-        threshold=arrays.get(THRESHOLD),
-        k=found.k,
+        activation=_activation(arrays.get(THRESHOLD), found.k),
         W_skip=arrays.get("W_skip"),
     )
+
+
+def _activation(threshold: Tensor | None, k: int | None) -> Activation:
+    if threshold is not None:
+        return JumpRelu(threshold)
+    return Relu() if k is None else TopK(k, positive=False)

@@ -14,10 +14,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuitbase.tracing.dictionaries import Dictionary, LayerTranscoder
+from circuitbase.tracing.dictionaries import Dictionary, LayerDictionary
+from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.parts import Attention, Block, Norm
-from circuitbase.tracing.read_point import ReadPoint
 from circuitbase.tracing.run import LayerRun, PromptRun
 
 
@@ -98,7 +98,7 @@ def freeze(model: TracedModel, dictionary: Dictionary, run: PromptRun) -> Frozen
     """Returns the frozen model of a prompt that was run."""
     blocks = zip(model.parts.blocks, dictionary.layers, run.layers, strict=True)
     return FrozenModel(
-        layers=tuple(_layer(block, transcoder, dictionary.read_point, seen) for block, transcoder, seen in blocks),
+        layers=tuple(_layer(block, transcoder, dictionary.reads, seen) for block, transcoder, seen in blocks),
         final_norm=frozen_norm(model.parts.final_norm, run.final_norm_input),
     )
 
@@ -111,21 +111,21 @@ def frozen_norm(norm: Norm, x: Float[Tensor, "position d_model"]) -> FrozenNorm:
     )
 
 
-def frozen_read(norm: Norm, read_point: ReadPoint, x: Float[Tensor, "position d_model"]) -> FrozenNorm:
+def frozen_read(norm: Norm, reads: Hook, x: Float[Tensor, "position d_model"]) -> FrozenNorm:
     """Returns what lies between the residual stream `x` and the point where a dictionary reads."""
-    if read_point == ReadPoint.RESIDUAL:
+    if reads == Hook.RESIDUAL_MID:
         return FrozenNorm(denominator=torch.ones_like(x[:, 0]), weight=None, bias=None, centred=False)
     frozen = frozen_norm(norm, x)
-    if read_point == ReadPoint.NORMALIZED:
+    if reads == Hook.MLP_NORMALIZED:
         return FrozenNorm(denominator=frozen.denominator, weight=None, bias=None, centred=frozen.centred)
     return frozen
 
 
-def read_values(read: FrozenNorm, read_point: ReadPoint, seen: LayerRun) -> Float[Tensor, "position d_model"]:
+def read_values(read: FrozenNorm, reads: Hook, seen: LayerRun) -> Float[Tensor, "position d_model"]:
     """Returns `r`, what a dictionary reads at every position."""
-    if read_point == ReadPoint.RESIDUAL:
+    if reads == Hook.RESIDUAL_MID:
         return seen.mlp_norm_input
-    if read_point == ReadPoint.NORM_OUTPUT:
+    if reads == Hook.MLP_INPUT:
         return seen.mlp_norm_output
     return read.folded(seen.mlp_norm_input) / read.denominator[:, None]
 
@@ -140,8 +140,8 @@ def seeded(
     return gradient
 
 
-def _layer(block: Block, transcoder: LayerTranscoder, read_point: ReadPoint, seen: LayerRun) -> FrozenLayer:
-    read = frozen_read(block.mlp_norm, read_point, seen.mlp_norm_input)
+def _layer(block: Block, transcoder: LayerDictionary, reads: Hook, seen: LayerRun) -> FrozenLayer:
+    read = frozen_read(block.mlp_norm, reads, seen.mlp_norm_input)
     return FrozenLayer(
         attention=_attention(
             block.attention, frozen_norm(block.attention_norm, seen.attention_norm_input), seen.pattern

@@ -16,7 +16,10 @@ from circuitbase.tracing.architectures import architecture
 
 @dataclass(frozen=True)
 class Norm:
-    """A norm: `weight · (x − mean x) / sqrt(var x + epsilon) + bias`; without `centred` an RMSNorm."""
+    """A norm: `weight · (x − mean x) / sqrt(var x + epsilon) + bias`; without `centred` an RMSNorm.
+
+    `weight` is what multiplies, so `1 + w` where the module adds 1 to its parameter.
+    """
 
     module: nn.Module
     weight: Float[Tensor, " d_model"]
@@ -27,30 +30,49 @@ class Norm:
 
 @dataclass(frozen=True)
 class Attention:
-    """An attention layer; its module returns its pattern [prompt, head, query, key] as second element."""
+    """An attention layer; its module returns its pattern [prompt, head, query, key] as second element.
+
+    Head h reads the values of group `h // (n_heads / n_groups)`. `output` is the module that takes the
+    heads' values, joined [prompt, position, head · d_head], and writes what the layer writes.
+    """
 
     module: nn.Module
-    W_V: Float[Tensor, "head d_model d_head"]
-    b_V: Float[Tensor, "head d_head"] | None
+    output: nn.Module
+    W_V: Float[Tensor, "group d_model d_head"]
+    b_V: Float[Tensor, "group d_head"] | None
     W_O: Float[Tensor, "head d_head d_model"]
     b_O: Float[Tensor, " d_model"] | None
 
 
 @dataclass(frozen=True)
 class Block:
-    """A block that adds attention, then an MLP, each behind its norm; `mlp` is the module whose output is added."""
+    """A block that adds what attention writes, then what its MLP writes, each behind an optional norm.
 
-    attention_norm: Norm
+    A norm before reads the residual stream (without one the part reads it directly), a norm after
+    changes what the part writes. In a `parallel` block the MLP reads the block's input, as attention
+    does. `module` is called with the block's input [prompt, position, d_model] first; `mlp` is the
+    module whose output, behind `mlp_post_norm`, is added.
+    """
+
+    module: nn.Module
+    attention_norm: Norm | None
     attention: Attention
-    mlp_norm: Norm
+    attention_post_norm: Norm | None
+    mlp_norm: Norm | None
     mlp: nn.Module
+    mlp_post_norm: Norm | None
+    parallel: bool = False
 
 
 @dataclass(frozen=True)
 class Parts:
-    """A model's parts; `embedding` is the module whose output is the token embedding alone."""
+    """A model's parts.
 
-    embedding: nn.Module
+    `embedding` is the module whose output is the token embedding alone, where positions add to it
+    before block 0; None where block 0 reads the token embedding itself.
+    """
+
+    embedding: nn.Module | None
     blocks: tuple[Block, ...]
     final_norm: Norm
     W_U: Float[Tensor, "token d_model"]
@@ -69,10 +91,13 @@ def gpt2_parts(module: Any) -> Parts:
         embedding=transformer.wte,
         blocks=tuple(
             Block(
+                module=block,
                 attention_norm=_layer_norm(block.ln_1),
                 attention=_gpt2_attention(block.attn, n_heads),
+                attention_post_norm=None,
                 mlp_norm=_layer_norm(block.ln_2),
                 mlp=block.mlp,
+                mlp_post_norm=None,
             )
             for block in transformer.h
         ),
@@ -88,6 +113,7 @@ def _gpt2_attention(attention: Any, n_heads: int) -> Attention:
     values = slice(2 * d_model, 3 * d_model)
     return Attention(
         module=attention,
+        output=output,
         W_V=weight[:, values].reshape(d_model, n_heads, -1).transpose(0, 1),
         b_V=bias[values].reshape(n_heads, -1),
         W_O=output.weight.reshape(n_heads, -1, d_model),

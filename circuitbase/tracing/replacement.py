@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from circuitbase.tracing.dictionaries import Dictionary, LayerTranscoder
+from circuitbase.tracing.dictionaries import Dictionary, LayerDictionary
 from circuitbase.tracing.frozen import FrozenModel, FrozenNorm, read_values
 from circuitbase.tracing.run import PromptRun
 
@@ -45,7 +45,7 @@ def replaced_mlps(
     return tuple(
         _replaced(
             transcoder,
-            read_values(layer.read, dictionary.read_point, seen),
+            read_values(layer.read, dictionary.reads, seen),
             seen.mlp_output,
             read=layer.read,
             without_nodes=without_nodes,
@@ -55,7 +55,7 @@ def replaced_mlps(
 
 
 def _replaced(
-    transcoder: LayerTranscoder,
+    transcoder: LayerDictionary,
     r: Float[Tensor, "position d_model"],
     y: Float[Tensor, "position d_model"],
     *,
@@ -64,11 +64,11 @@ def _replaced(
 ) -> ReplacedMlp:
     has_nodes = torch.ones(len(r), dtype=torch.bool, device=r.device)
     has_nodes[list(without_nodes)] = False
-    activations = transcoder.encode(r) * has_nodes[:, None]
-    position, unit = torch.nonzero(activations, as_tuple=True)
-    activation = activations[position, unit]
-    write = activation[:, None] * transcoder.write_vectors(unit)
-    vectors = transcoder.read_vectors(unit)
+    fired = transcoder.fired(r)
+    kept = has_nodes[fired.position]
+    position, unit, activation = fired.position[kept], fired.feature[kept], fired.activation[kept]
+    write = activation[:, None] * transcoder.W_dec[0].chosen(unit)
+    vectors = transcoder.W_enc.chosen(unit)
 
     skipped = torch.zeros_like(y) if transcoder.W_skip is None else r @ transcoder.W_skip.T
     error = y - skipped - transcoder.b_dec - _summed(write, position, n_positions=len(r))

@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from safetensors import SafetensorError, safe_open
@@ -19,8 +19,12 @@ from circuitbase.errors import ModelError
 Activation = Literal["relu", "topk", "jumprelu"]
 ReadHook = Literal["hook_resid_mid", "ln2.hook_normalized", "mlp.hook_in"]
 
+WriteHook = Literal["mlp.hook_out", "hook_mlp_out"]
+
+Name = TypeVar("Name", bound=str)
+
 READ_HOOKS: tuple[ReadHook, ...] = ("mlp.hook_in", "hook_resid_mid", "ln2.hook_normalized")
-WRITE_HOOKS = ("mlp.hook_out", "hook_mlp_out")
+WRITE_HOOKS: tuple[WriteHook, ...] = ("mlp.hook_out", "hook_mlp_out")
 CONFIG_FILE = "config.yaml"
 THRESHOLD = "activation_function.threshold"
 SAVED_K = "k"  # a scalar that saved TopK sets add to each layer's file
@@ -38,6 +42,7 @@ class TranscoderSet:
     folder: Path
     model_name: str | None
     reads: ReadHook
+    writes: WriteHook
     activation: Activation
     k: int | None
     lens_version: int | None
@@ -64,7 +69,8 @@ def read_transcoder_set(folder: Path) -> TranscoderSet:
     return TranscoderSet(
         folder=folder,
         model_name=str(config["model_name"]) if config.get("model_name") else None,
-        reads=_read_hook(config, folder),
+        reads=_hook(config, "feature_input_hook", READ_HOOKS, folder),
+        writes=_hook(config, "feature_output_hook", WRITE_HOOKS, folder),
         activation=activation,
         k=k,
         lens_version=_lens_version(config, folder),
@@ -190,16 +196,12 @@ def _activation(
     return "topk", k
 
 
-def _read_hook(config: dict[str, Any], folder: Path) -> ReadHook:
-    path = folder / CONFIG_FILE
-    writes = _without_block(config.get("feature_output_hook"))
-    if writes not in WRITE_HOOKS:
-        raise ModelError(f"{path}: feature_output_hook must be {' or '.join(WRITE_HOOKS)}, got {writes}")
-    reads = _without_block(config.get("feature_input_hook"))
-    for hook in READ_HOOKS:
-        if reads == hook:
+def _hook(config: dict[str, Any], key: str, hooks: tuple[Name, ...], folder: Path) -> Name:
+    stated = _without_block(config.get(key))
+    for hook in hooks:
+        if stated == hook:
             return hook
-    raise ModelError(f"{path}: feature_input_hook must be one of {', '.join(READ_HOOKS)}, got {reads}")
+    raise ModelError(f"{folder / CONFIG_FILE}: {key} must be one of {', '.join(hooks)}, got {stated}")
 
 
 def _without_block(hook: Any) -> str:

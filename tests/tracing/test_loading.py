@@ -10,8 +10,8 @@ from safetensors.numpy import load_file, save_file
 from circuitbase.errors import InputError, ModelError
 from circuitbase.tracing.activations import jumprelu, topk
 from circuitbase.tracing.dictionaries import check_fits, load_dictionary
+from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.models import load_model
-from circuitbase.tracing.read_point import ReadPoint
 from tests.tiny_models import write_tiny_dictionary, write_tiny_model
 from tests.tracing.cases import WHOLE, Case, loaded
 
@@ -41,15 +41,15 @@ def test_half_precision_files_are_computed_with_in_single_precision(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("reads", "point"),
+    ("reads", "hook"),
     [
-        ("mlp.hook_in", ReadPoint.NORM_OUTPUT),
-        ("hook_resid_mid", ReadPoint.RESIDUAL),
-        ("ln2.hook_normalized", ReadPoint.NORMALIZED),
+        ("mlp.hook_in", Hook.MLP_INPUT),
+        ("hook_resid_mid", Hook.RESIDUAL_MID),
+        ("ln2.hook_normalized", Hook.MLP_NORMALIZED),
     ],
 )
-def test_a_hooks_name_says_where_a_dictionary_reads(reads: str, point: ReadPoint, tmp_path: Path) -> None:
-    assert loaded(tmp_path, Case(reads=reads)).dictionary.read_point == point
+def test_a_hooks_name_says_where_a_dictionary_reads(reads: str, hook: Hook, tmp_path: Path) -> None:
+    assert loaded(tmp_path, Case(reads=reads)).dictionary.reads == hook
 
 
 def test_the_normalized_hook_of_transformer_lens_2_is_the_norms_output(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_the_normalized_hook_of_transformer_lens_2_is_the_norms_output(tmp_path:
     folder = write_tiny_dictionary(
         tmp_path / "tiny" / "transcoders", model, reads="ln2.hook_normalized", lens_version="2.16"
     )
-    assert load_dictionary(folder, model=load_model(model)).read_point == ReadPoint.NORM_OUTPUT
+    assert load_dictionary(folder, model=load_model(model)).reads == Hook.MLP_INPUT
 
 
 def test_weights_that_lack_a_part_are_refused(tmp_path: Path) -> None:
