@@ -5,6 +5,7 @@ act on its targets and no others; no array has a row and a column for every node
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -38,50 +39,73 @@ class FrozenPaths:
         position = targets.position_on(targets.read.device)
         found = _Collected(n_positions=targets.n_positions, bias=targets.constant.double())
         layer = targets.layer
-        match targets.point:
-            case Point.ATTENTION:
-                attention = self.frozen.layers[layer].read_attention
-                assert attention is not None
-                found.add_bias((targets.read * attention.constant[position]).sum(-1))
-                mixed = attention.mixed_from(targets.read, position, n_positions=found.n_positions)
-                gradient = attention.at_input(mixed)
-            case Point.BEFORE_MLP if not self.frozen.layers[layer].parallel:
-                gradient = self._seeded(targets, position, found)
-                gradient = self._past_attention(gradient, layer, found)
-            case _:
-                gradient = self._seeded(targets, position, found)
+        gradient = self._first_gradient(targets, position, found)
         for below in range(layer - 1, -1, -1):
             gradient = self._past_block(gradient, below, found)
-        found.add(gradient, self.written.tokens)
+        if gradient is not None:
+            found.add(gradient, self.written.tokens)
         return found.result()
 
-    def _seeded(
+    def _first_gradient(
         self, targets: Targets, position: Tensor, found: "_Collected"
-    ) -> Float[Tensor, "position target d_model"]:
+    ) -> Float[Tensor, "position target d_model"] | None:
+        """Returns the gradient at the input of the block that the targets read in, None if that is all there is."""
+        layer, n_positions = targets.layer, found.n_positions
+        if targets.point == Point.ATTENTION:
+            attention = self.frozen.layers[layer].read_attention
+            assert attention is not None
+            found.add_bias((targets.read * attention.constant[position]).sum(-1))
+            return attention.at_input(attention.mixed_from(targets.read, position, n_positions=n_positions))
         assert targets.norm is not None
         found.add_bias(targets.norm.constant(targets.read))
-        return seeded(targets.read, position, norm=targets.norm, n_positions=found.n_positions)
+        rows = targets.norm.pulled(targets.read, position)
+        if targets.point == Point.BLOCK_INPUT or self.frozen.layers[layer].parallel:
+            return seeded(rows, position, n_positions=n_positions)
+        # each target reads at one position alone, so its values are mixed from there and not from everywhere
+        attention = self.frozen.layers[layer].attention
+        found.add_bias((rows * attention.constant[position]).sum(-1))
+        mixed = attention.mixed_from(rows, position, n_positions=n_positions)
+        gradient = seeded(rows, position, n_positions=n_positions)
+        if layer == 0:
+            self._read_tokens(gradient, mixed, found)
+            return None
+        return gradient + attention.at_input(mixed)
 
     def _past_block(
-        self, gradient: Float[Tensor, "position target d_model"], layer: int, found: "_Collected"
-    ) -> Float[Tensor, "position target d_model"]:
-        """Returns the gradient before a block of the one after it."""
+        self, gradient: Float[Tensor, "position target d_model"] | None, layer: int, found: "_Collected"
+    ) -> Float[Tensor, "position target d_model"] | None:
+        """Returns the gradient before a block of the one after it; None if nothing lies below."""
+        assert gradient is not None
         block = self.frozen.layers[layer]
         found.add(gradient, self.written.mlp[layer])
         skipped = block.past_features(gradient)
-        if not block.parallel:
-            return self._past_attention(gradient if skipped is None else gradient + skipped, layer, found)
-        before = self._past_attention(gradient, layer, found)
-        return before if skipped is None else before + skipped
-
-    def _past_attention(
-        self, gradient: Float[Tensor, "position target d_model"], layer: int, found: "_Collected"
-    ) -> Float[Tensor, "position target d_model"]:
-        """Returns the gradient before attention of that after it: the same where a dictionary replaces it."""
-        found.add(gradient, self.written.attention[layer])
+        through_attention = gradient if skipped is None or block.parallel else gradient + skipped
+        direct = gradient if skipped is None else gradient + skipped
+        found.add(through_attention, self.written.attention[layer])
         if self.written.attention[layer].writers:
-            return gradient
-        return gradient + self.frozen.layers[layer].attention.pulled(gradient)
+            return direct
+        mixed = block.attention.mixed(through_attention)
+        if layer == 0:
+            self._read_tokens(direct, mixed, found)
+            return None
+        return direct + block.attention.at_input(mixed)
+
+    def _read_tokens(
+        self,
+        gradient: Float[Tensor, "position target d_model"],
+        mixed: Float[Tensor, "position target group_value"],
+        found: "_Collected",
+    ) -> None:
+        """Collects what tokens do past attention 0 and through it; the latter at its values, where it is less work."""
+        found.add(gradient, self.written.tokens)
+        found.add(mixed, self._token_values)
+
+    @cached_property
+    def _token_values(self) -> Place:
+        """Returns what the tokens write as attention 0's values read it."""
+        to_input = self.frozen.layers[0].attention.to_input
+        (writers,) = self.written.tokens.writers
+        return Place((Writers(writers.write @ to_input.T, writers.node, with_constant=writers.with_constant),), None)
 
 
 class _Collected:
@@ -101,15 +125,17 @@ class _Collected:
         """Adds the effects of what is written where the gradient is."""
         if place.constant is not None:
             effect = torch.bmm(gradient, place.constant[: self.n_positions, :, None])
-            self.bias = self.bias + effect[:, :, 0].double().sum(0)
+            self.bias = self.bias + effect[:, :, 0].sum(0, dtype=torch.float64)
         for writers in place.writers:
             self._add_writers(gradient, writers)
 
     def _add_writers(self, gradient: Float[Tensor, "position target d_model"], writers: Writers) -> None:
+        effect = torch.bmm(gradient, writers.write[: self.n_positions].transpose(1, 2))
+        if writers.with_constant:
+            self.bias = self.bias + effect[:, :, -1].sum(0, dtype=torch.float64)
         filled, nodes = writers.filled_up_to(self.n_positions)
         if len(nodes) == 0:
             return
-        effect = torch.bmm(gradient, writers.write[: self.n_positions].transpose(1, 2))
         part = effect.transpose(0, 1).reshape(effect.shape[1], -1)
         if len(nodes) < part.shape[1]:
             part = part.index_select(1, filled)

@@ -79,11 +79,11 @@ def freeze(model: TracedModel, dictionary: Dictionary, run: PromptRun) -> Frozen
 
 
 def seeded(
-    vectors: Float[Tensor, "target d_model"], position: Int[Tensor, " target"], *, norm: FrozenNorm, n_positions: int
+    rows: Float[Tensor, "target d_model"], position: Int[Tensor, " target"], *, n_positions: int
 ) -> Float[Tensor, "position target d_model"]:
-    """Returns the gradients, over the first positions, at the input of a norm behind which vectors read."""
-    gradient = vectors.new_zeros(n_positions, *vectors.shape)
-    gradient[position, torch.arange(len(position), device=position.device)] = norm.pulled(vectors, position)
+    """Returns the gradients, over the first positions, of targets that read with one row at one position each."""
+    gradient = rows.new_zeros(n_positions, *rows.shape)
+    gradient[position, torch.arange(len(position), device=position.device)] = rows
     return gradient
 
 

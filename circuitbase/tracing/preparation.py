@@ -61,13 +61,7 @@ def prepare(
     on_attention = dictionary.writes in WRITES_OF_ATTENTION
     reads = reads_residual(dictionary)
     nodes = node_table(layers, outputs, prompt, reads=reads, mlp_nodes=on_attention)
-    written = written_by(
-        nodes,
-        layers,
-        run,
-        writes=dictionary.writes,
-        attention_constants=[layer.attention.constant for layer in frozen.layers],
-    )
+    written = written_by(nodes, layers, run, writes=dictionary.writes, frozen=frozen)
     return Prepared(
         nodes=nodes,
         layers=layers,

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from circuitbase.schema.kinds import NodeKind
+from circuitbase.tracing.frozen import FrozenModel
 from circuitbase.tracing.hooks import WRITES_OF_ATTENTION, Hook
 from circuitbase.tracing.nodes import Nodes
 from circuitbase.tracing.replacement import ReplacedLayer
@@ -18,10 +19,14 @@ from circuitbase.tracing.run import PromptRun
 
 @dataclass(frozen=True)
 class Writers:
-    """Vectors of nodes that write at one place, by position and slot; `node` is -1 in an empty slot (zeros)."""
+    """Vectors of nodes that write at one place, by position and slot; `node` is -1 in an empty slot (zeros).
+
+    The last slot may be the constant that is written there, which belongs to no node.
+    """
 
     write: Float[Tensor, "position slot d_model"]
     node: Int64[np.ndarray, "position slot"]
+    with_constant: bool = False
 
     @cached_property
     def filled(self) -> Int64[np.ndarray, " filled"]:
@@ -40,7 +45,7 @@ class Writers:
 
 @dataclass(frozen=True)
 class Place:
-    """One place of the residual stream: who writes there, and the constant that is written."""
+    """One place of the residual stream: who writes there, and the constant if no writers have it in their last slot."""
 
     writers: tuple[Writers, ...]
     constant: Float[Tensor, "position d_model"] | None
@@ -64,35 +69,57 @@ class Written:
 
 
 def written_by(
-    nodes: Nodes,
-    layers: Sequence[ReplacedLayer],
-    run: PromptRun,
-    *,
-    writes: Hook,
-    attention_constants: Sequence[Float[Tensor, "position d_model"]],
+    nodes: Nodes, layers: Sequence[ReplacedLayer], run: PromptRun, *, writes: Hook, frozen: FrozenModel
 ) -> Written:
-    """Returns what all nodes write; `attention_constants` is what unreplaced attention writes whatever it reads."""
-    by_features = tuple(
-        Place(
-            writers=(*_feature_writers(nodes, layers, layer=layer), _error_writer(nodes, replaced, layer=layer)),
-            constant=replaced.constant,
-        )
-        for layer, replaced in enumerate(layers)
-    )
+    """Returns what all nodes write."""
+    tokens = _tokens(nodes, run)
     if writes in WRITES_OF_ATTENTION:
         mlp = tuple(
             Place((_by_position(nodes, NodeKind.MLP, seen.mlp_write, layer=layer),), None)
             for layer, seen in enumerate(run.layers)
         )
-        return Written(tokens=_tokens(nodes, run), attention=by_features, mlp=mlp)
-    attention = tuple(Place((), constant) for constant in attention_constants)
-    return Written(tokens=_tokens(nodes, run), attention=attention, mlp=by_features)
+        attention = tuple(
+            _part(nodes, layers, layer=layer, constant=each.constant) for layer, each in enumerate(layers)
+        )
+        return Written(tokens=tokens, attention=attention, mlp=mlp)
+    attention, mlp = [], []
+    for layer, replaced in enumerate(layers):
+        block, constant = frozen.layers[layer], replaced.constant
+        # what attention writes is read as what the MLP writes is, unless a skip path lies between
+        together = block.parallel or block.skip is None
+        attention.append(Place((), None if together else block.attention.constant))
+        mlp.append(
+            _part(nodes, layers, layer=layer, constant=constant + block.attention.constant if together else constant)
+        )
+    return Written(tokens=tokens, attention=tuple(attention), mlp=tuple(mlp))
 
 
 def _tokens(nodes: Nodes, run: PromptRun) -> Place:
-    return Place(
-        writers=(_by_position(nodes, NodeKind.INPUT_TOKEN, run.embedding, layer=-1),),
-        constant=run.layers[0].input - run.embedding,
+    found = _by_position(nodes, NodeKind.INPUT_TOKEN, run.embedding, layer=-1)
+    return Place((_with_constant(found, run.layers[0].input - run.embedding),), None)
+
+
+def _part(
+    nodes: Nodes, layers: Sequence[ReplacedLayer], *, layer: int, constant: Float[Tensor, "position d_model"]
+) -> Place:
+    """Returns what a replaced part writes: its features, those of earlier layers that write here, its error."""
+    errors = _with_constant(_by_position(nodes, NodeKind.LAYER_ERROR, layers[layer].error, layer=layer), constant)
+    features = list(_feature_writers(nodes, layers, layer=layer))
+    if len(layers[0].write) > 1:  # cross-layer features are met again at other places, so they stand apart
+        return Place((*features, errors), None)
+    (own,) = features
+    both = Writers(
+        torch.cat([own.write, errors.write], dim=1), np.concatenate([own.node, errors.node], axis=1), with_constant=True
+    )
+    return Place((both,), None)
+
+
+def _with_constant(writers: Writers, constant: Float[Tensor, "position d_model"]) -> Writers:
+    empty = np.full((len(constant), 1), -1, dtype=np.int64)
+    return Writers(
+        torch.cat([writers.write, constant[:, None]], dim=1),
+        np.concatenate([writers.node, empty], axis=1),
+        with_constant=True,
     )
 
 
@@ -116,10 +143,6 @@ def _slots(
     write = vectors.new_zeros(*nodes.shape, d_model)
     write[replaced.active.position, torch.from_numpy(slot).to(vectors.device)] = vectors
     return Writers(write=write, node=nodes)
-
-
-def _error_writer(nodes: Nodes, replaced: ReplacedLayer, *, layer: int) -> Writers:
-    return _by_position(nodes, NodeKind.LAYER_ERROR, replaced.error, layer=layer)
 
 
 def _by_position(nodes: Nodes, kind: NodeKind, vectors: Float[Tensor, "position d_model"], *, layer: int) -> Writers:
