@@ -78,20 +78,19 @@ def written_by(
             Place((_by_position(nodes, NodeKind.MLP, seen.mlp_write, layer=layer),), None)
             for layer, seen in enumerate(run.layers)
         )
-        attention = tuple(
-            _part(nodes, layers, layer=layer, constant=each.constant) for layer, each in enumerate(layers)
-        )
-        return Written(tokens=tokens, attention=attention, mlp=mlp)
-    attention, mlp = [], []
-    for layer, replaced in enumerate(layers):
-        block, constant = frozen.layers[layer], replaced.constant
+        replaced = tuple(_part(nodes, layers, layer=layer, constant=each.constant) for layer, each in enumerate(layers))
+        return Written(tokens=tokens, attention=replaced, mlp=mlp)
+    attention: list[Place] = []
+    by_mlps: list[Place] = []
+    for layer, each in enumerate(layers):
+        block, constant = frozen.layers[layer], each.constant
         # what attention writes is read as what the MLP writes is, unless a skip path lies between
         together = block.parallel or block.skip is None
         attention.append(Place((), None if together else block.attention.constant))
-        mlp.append(
+        by_mlps.append(
             _part(nodes, layers, layer=layer, constant=constant + block.attention.constant if together else constant)
         )
-    return Written(tokens=tokens, attention=tuple(attention), mlp=tuple(mlp))
+    return Written(tokens=tokens, attention=tuple(attention), mlp=tuple(by_mlps))
 
 
 def _tokens(nodes: Nodes, run: PromptRun) -> Place:
