@@ -1,0 +1,184 @@
+"""Random models with transcoders of a chosen shape: what attribution is measured on, the same for the same seed.
+
+Weights are random, but activity is not: each feature's bias lies as many standard deviations below its mean
+pre-activation as makes the wished number of features active at a position of the model's own random prompts.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from safetensors.torch import save_file
+from torch import Tensor
+
+BOS = 0  # the special token in front of every prompt: its position has no features and errors
+SAMPLED = 2048  # positions that the biases are set on
+SAMPLED_LENGTH = 33
+CHUNK = 8192  # features whose pre-activations on the sample are in memory at once
+VERSION = 1  # raised when the same shape gives other weights
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A model and its transcoders; `active` is the mean number of active features per layer and position."""
+
+    n_layers: int = 12
+    d_model: int = 768
+    n_heads: int = 12
+    d_vocab: int = 50257
+    n_positions: int = 128
+    n_features: int = 24_576
+    active: float = 47.0
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """Returns a folder's name that differs for every shape."""
+        values = "-".join(f"{value:g}" for value in asdict(self).values())
+        return f"shape-{VERSION}-{values}"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Where a random model and its transcoders lie, and what they are."""
+
+    shape: Shape
+    model: Path
+    transcoders: Path
+
+
+@torch.no_grad()
+def subject(shape: Shape, folder: Path) -> Subject:
+    """Returns the model of that shape in a cache folder, made if it is not there."""
+    home = folder / shape.name
+    found = Subject(shape, home / "random-gpt2", home / "transcoders")
+    if not (home / "made").exists():
+        shutil.rmtree(home, ignore_errors=True)
+        generator = torch.Generator().manual_seed(shape.seed)
+        module = _write_model(found, generator)
+        _write_transcoders(found, module, generator)
+        (home / "made").write_text(json.dumps(asdict(shape)))
+    return found
+
+
+def token_ids(shape: Shape, n_tokens: int, *, seed: int = 0) -> list[int]:
+    """Returns a random prompt of `n_tokens` behind the begin-of-sequence token."""
+    generator = torch.Generator().manual_seed(1_000_003 * (seed + 1) + shape.seed)
+    return [BOS, *torch.randint(1, shape.d_vocab, (n_tokens,), generator=generator).tolist()]
+
+
+def _write_model(found: Subject, generator: torch.Generator) -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    shape = found.shape
+    config = GPT2Config(
+        vocab_size=shape.d_vocab,
+        n_positions=shape.n_positions,
+        n_embd=shape.d_model,
+        n_layer=shape.n_layers,
+        n_head=shape.n_heads,
+        bos_token_id=BOS,
+        eos_token_id=BOS,
+    )
+    module = GPT2LMHeadModel(config).eval()
+    for name, parameter in module.named_parameters():
+        random = torch.randn(parameter.shape, generator=generator)
+        if ".ln_" in name and name.endswith("weight"):
+            parameter.copy_(1 + 0.1 * random)
+        else:
+            parameter.copy_(_spread(name, n_layers=shape.n_layers) * random)
+    module.save_pretrained(found.model)
+    _write_tokenizer(found.model, d_vocab=shape.d_vocab, n_positions=shape.n_positions)
+    return module
+
+
+def _spread(name: str, *, n_layers: int) -> float:
+    """Returns a weight's standard deviation: GPT-2's, with tokens so large that prompts do not differ in activity."""
+    if name.endswith("wte.weight"):
+        return 0.1
+    return 0.02 / (2 * n_layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02
+
+
+def _write_tokenizer(folder: Path, *, d_vocab: int, n_positions: int) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    vocabulary = {"<bos>": BOS, **{f"t{token}": token for token in range(1, d_vocab)}}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<bos>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<bos>", unk_token="<bos>", model_max_length=n_positions
+    ).save_pretrained(folder)
+
+
+def _write_transcoders(found: Subject, module: Any, generator: torch.Generator) -> None:
+    shape = found.shape
+    found.transcoders.mkdir(parents=True)
+    settings = {
+        "model_name": found.model.name,
+        "model_kind": "transcoder_set",
+        "feature_input_hook": "mlp.hook_in",
+        "feature_output_hook": "mlp.hook_out",
+        "scan": "random",
+    }
+    (found.transcoders / "config.yaml").write_text(yaml.safe_dump(settings))
+    prompts = torch.randint(1, shape.d_vocab, (-(-SAMPLED // (SAMPLED_LENGTH - 1)), SAMPLED_LENGTH), generator=generator)
+    prompts[:, 0] = BOS
+    with _mlps_recorded(module) as seen:
+        module(prompts)
+    for layer, (r, y) in enumerate(seen):
+        save_file(_transcoder(shape, r, y, generator), found.transcoders / f"layer_{layer}.safetensors")
+
+
+def _transcoder(shape: Shape, r: Tensor, y: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
+    """Returns one layer's weights for MLP inputs r and outputs y, [sampled, d_model]."""
+    size = (shape.n_features, shape.d_model)
+    W_enc = torch.randn(size, generator=generator) / shape.d_model**0.5
+    W_dec = torch.randn(size, generator=generator) / shape.d_model**0.5
+    mean = W_enc @ r.mean(0)
+    spread = ((W_enc @ torch.cov(r.T)) * W_enc).sum(1).sqrt()
+    raised = _raised(shape, W_enc, r, mean, spread)
+    b_enc = -(mean + raised * spread)
+    energy = sum(
+        (r @ rows.T + bias).relu().square().sum().item()
+        for rows, bias in zip(W_enc.split(CHUNK), b_enc.split(CHUNK), strict=True)
+    )
+    centre = y.mean(0)
+    # rows of random direction: the squares of what they write add up, here to those of what the MLP writes
+    W_dec *= ((y - centre).square().sum() / energy).sqrt()
+    return {"W_enc": W_enc, "W_dec": W_dec, "b_enc": b_enc, "b_dec": centre}
+
+
+def _raised(shape: Shape, W_enc: Tensor, r: Tensor, mean: Tensor, spread: Tensor) -> float:
+    """Returns how many standard deviations above its mean a pre-activation is as rarely as wished."""
+    wished = round(shape.active * len(r))
+    largest = torch.empty(0)
+    for part in range(0, shape.n_features, CHUNK):
+        here = slice(part, part + CHUNK)
+        z = ((r @ W_enc[here].T - mean[here]) / spread[here]).flatten()
+        largest = torch.cat([largest, z]).topk(min(wished + 1, len(largest) + len(z))).values
+    return largest[-1].item()
+
+
+@contextmanager
+def _mlps_recorded(module: Any) -> Iterator[list[tuple[Tensor, Tensor]]]:
+    """Yields a list that a forward pass fills with each MLP's inputs and outputs behind position 0."""
+    seen: list[tuple[Tensor, Tensor]] = []
+
+    def keep(_module: Any, given: Any, result: Any) -> None:
+        seen.append((given[0][:, 1:].flatten(0, 1), result[:, 1:].flatten(0, 1)))
+
+    handles: list[Any] = [block.mlp.register_forward_hook(keep) for block in module.transformer.h]
+    try:
+        yield seen
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
