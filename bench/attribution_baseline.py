@@ -1,20 +1,24 @@
 """Traces one prompt with circuit-tracer and says what it took; runs in circuit-tracer's own environment.
 
 `python attribution_baseline.py REQUEST`, where REQUEST is a JSON file: `model`, `transcoders`, `token_ids`,
-`batch_size`, `max_feature_nodes`, `threads`, `prune`, `graph` (where to keep the graph, or null) and `out`.
+`batch_size`, `threads`, `profile`, `graph` (where to keep the graph, or null) and `out`.
 Imports nothing of circuitbase but the meter, which needs the standard library alone.
 """
 
+import cProfile
 import json
+import pstats
 import sys
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import torch  # noqa: E402
+import torch
 
-from bench.attribution_meter import Meter  # noqa: E402
+from bench.attribution_meter import Meter
+
+SHOWN = 15  # functions of a profile
 
 
 def main() -> None:
@@ -27,35 +31,50 @@ def main() -> None:
     from circuit_tracer.attribution.attribute import attribute
     from circuit_tracer.graph import compute_graph_scores, prune_graph
 
+    tokens = torch.tensor(request["token_ids"])
+    profile = cProfile.Profile()
     with Meter() as tracing:
-        graph = attribute(
-            torch.tensor(request["token_ids"]),
-            model,
-            batch_size=request["batch_size"],
-            max_feature_nodes=request["max_feature_nodes"],
-        )
-    found: dict[str, Any] = {
-        "loading": loading.taken,
-        "tracing": tracing.taken,
-        "active": len(graph.active_features),
-        "nodes": len(graph.adjacency_matrix),
-        "edges": sum(int(rows.count_nonzero()) for rows in graph.adjacency_matrix.split(512)),
-    }
+        if request["profile"]:
+            profile.enable()
+        graph = attribute(tokens, model, batch_size=request["batch_size"], max_feature_nodes=None)
+        profile.disable()
+    nodes, edges = (
+        len(graph.adjacency_matrix),
+        [int(rows.count_nonzero()) for rows in graph.adjacency_matrix.split(512)],
+    )
     if request["graph"]:
         _save(graph, Path(request["graph"]))
-    if request["prune"]:
-        with Meter() as pruning:
-            pruned = prune_graph(graph)
-        with Meter() as scoring:
-            scores = compute_graph_scores(graph)
-        found |= {
-            "pruning": pruning.taken,
-            "scoring": scoring.taken,
-            "scores": scores,
-            "kept_nodes": int(pruned.node_mask.sum()),
-            "kept_edges": int(pruned.edge_mask.sum()),
-        }
+    with Meter() as pruning:
+        pruned = prune_graph(graph)
+    with Meter() as scoring:
+        scores = compute_graph_scores(graph)
+    found = {
+        "loading": loading.taken,
+        "tracing": tracing.taken,
+        "pruning": pruning.taken,
+        "scoring": scoring.taken,
+        "active": len(graph.active_features),
+        "nodes": nodes,
+        "edges": sum(edges),
+        "scores": scores,
+        "kept_nodes": int(pruned.node_mask.sum()),
+        "kept_edges": int(pruned.edge_mask.sum()),
+        "profile": hottest(profile) if request["profile"] else [],
+    }
     Path(request["out"]).write_text(json.dumps(found))
+
+
+def hottest(profile: cProfile.Profile) -> list[str]:
+    """Returns a line for each function that took longest by itself; backward passes run on threads of their own."""
+    statistics: Any = pstats.Stats(profile)
+    rows = [
+        (own, cumulative, calls, f"{Path(file).stem}.{name}")
+        for (file, _, name), (_, calls, own, cumulative, _) in statistics.stats.items()
+    ]
+    return [
+        f"{name:<62}{own:8.2f} s of its own, {cumulative:8.2f} s, {calls:7} calls"
+        for own, cumulative, calls, name in sorted(rows, reverse=True)[:SHOWN]
+    ]
 
 
 @torch.no_grad()
@@ -117,7 +136,7 @@ def loaded(model: str, transcoders: str) -> Any:
 
 
 def _save(graph: Any, path: Path) -> None:
-    """Keeps what a comparison needs: rows are targets, columns sources, in the order features, errors, tokens, logits."""
+    """Keeps what a comparison needs: rows are targets, columns sources, features, errors, tokens, logits."""
     torch.save(
         {
             "adjacency": graph.adjacency_matrix,

@@ -30,7 +30,9 @@ class Meter:
         self._processor, self._wall = time.process_time(), time.perf_counter()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         wall, processor = time.perf_counter() - self._wall, time.process_time() - self._processor
         self._over.set()
         self._watcher.join()

@@ -94,7 +94,7 @@ def _write_model(found: Subject, generator: torch.Generator) -> Any:
         else:
             parameter.copy_(_spread(name, n_layers=shape.n_layers) * random)
     module.save_pretrained(found.model)
-    _write_tokenizer(found.model, d_vocab=shape.d_vocab, n_positions=shape.n_positions)
+    write_tokenizer(found.model, d_vocab=shape.d_vocab, n_positions=shape.n_positions)
     return module
 
 
@@ -105,7 +105,8 @@ def _spread(name: str, *, n_layers: int) -> float:
     return 0.02 / (2 * n_layers) ** 0.5 if name.endswith("c_proj.weight") else 0.02
 
 
-def _write_tokenizer(folder: Path, *, d_vocab: int, n_positions: int) -> None:
+def write_tokenizer(folder: Path, *, d_vocab: int, n_positions: int) -> None:
+    """Writes a tokenizer whose token k is the word `tk`, with the special token <bos> as token 0."""
     from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import PreTrainedTokenizerFast
 
@@ -113,7 +114,11 @@ def _write_tokenizer(folder: Path, *, d_vocab: int, n_positions: int) -> None:
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="<bos>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, bos_token="<bos>", eos_token="<bos>", unk_token="<bos>", model_max_length=n_positions
+        tokenizer_object=tokenizer,
+        bos_token="<bos>",
+        eos_token="<bos>",
+        unk_token="<bos>",
+        model_max_length=n_positions,
     ).save_pretrained(folder)
 
 
@@ -128,25 +133,32 @@ def _write_transcoders(found: Subject, module: Any, generator: torch.Generator) 
         "scan": "random",
     }
     (found.transcoders / "config.yaml").write_text(yaml.safe_dump(settings))
-    prompts = torch.randint(1, shape.d_vocab, (-(-SAMPLED // (SAMPLED_LENGTH - 1)), SAMPLED_LENGTH), generator=generator)
+    prompts = torch.randint(
+        1, shape.d_vocab, (-(-SAMPLED // (SAMPLED_LENGTH - 1)), SAMPLED_LENGTH), generator=generator
+    )
     prompts[:, 0] = BOS
     with _mlps_recorded(module) as seen:
         module(prompts)
     for layer, (r, y) in enumerate(seen):
-        save_file(_transcoder(shape, r, y, generator), found.transcoders / f"layer_{layer}.safetensors")
+        weights = transcoder(r, y, n_features=shape.n_features, active=shape.active, generator=generator)
+        save_file(weights, found.transcoders / f"layer_{layer}.safetensors")
 
 
-def _transcoder(shape: Shape, r: Tensor, y: Tensor, generator: torch.Generator) -> dict[str, Tensor]:
-    """Returns one layer's weights for MLP inputs r and outputs y, [sampled, d_model]."""
-    size = (shape.n_features, shape.d_model)
-    W_enc = torch.randn(size, generator=generator) / shape.d_model**0.5
-    W_dec = torch.randn(size, generator=generator) / shape.d_model**0.5
+def transcoder(
+    r: Tensor, y: Tensor, *, n_features: int, active: float, generator: torch.Generator
+) -> dict[str, Tensor]:
+    """Returns one layer's weights for MLP inputs r and outputs y, [sampled, d_model], on their device.
+
+    `active` features fire on average; they write as much as the MLP does, in random directions.
+    """
+    size, d_model = (n_features, r.shape[1]), r.shape[1]
+    W_enc = torch.randn(size, generator=generator, device=r.device) / d_model**0.5
+    W_dec = torch.randn(size, generator=generator, device=r.device) / d_model**0.5
     mean = W_enc @ r.mean(0)
     spread = ((W_enc @ torch.cov(r.T)) * W_enc).sum(1).sqrt()
-    raised = _raised(shape, W_enc, r, mean, spread)
-    b_enc = -(mean + raised * spread)
+    b_enc = -(mean + _raised(W_enc, r, mean, spread, active=active) * spread)
     energy = sum(
-        (r @ rows.T + bias).relu().square().sum().item()
+        float((r @ rows.T + bias).relu().square().sum())
         for rows, bias in zip(W_enc.split(CHUNK), b_enc.split(CHUNK), strict=True)
     )
     centre = y.mean(0)
@@ -155,15 +167,16 @@ def _transcoder(shape: Shape, r: Tensor, y: Tensor, generator: torch.Generator) 
     return {"W_enc": W_enc, "W_dec": W_dec, "b_enc": b_enc, "b_dec": centre}
 
 
-def _raised(shape: Shape, W_enc: Tensor, r: Tensor, mean: Tensor, spread: Tensor) -> float:
+def _raised(W_enc: Tensor, r: Tensor, mean: Tensor, spread: Tensor, *, active: float) -> float:
     """Returns how many standard deviations above its mean a pre-activation is as rarely as wished."""
-    wished = round(shape.active * len(r))
-    largest = torch.empty(0)
-    for part in range(0, shape.n_features, CHUNK):
-        here = slice(part, part + CHUNK)
+    wished = round(active * len(r))
+    largest = torch.empty(0, device=r.device)
+    for start in range(0, len(W_enc), CHUNK):
+        here = slice(start, start + CHUNK)
         z = ((r @ W_enc[here].T - mean[here]) / spread[here]).flatten()
-        largest = torch.cat([largest, z]).topk(min(wished + 1, len(largest) + len(z))).values
-    return largest[-1].item()
+        both = torch.cat([largest, z])
+        largest = both.topk(min(wished + 1, len(both))).values
+    return float(largest[-1])
 
 
 @contextmanager
@@ -180,5 +193,3 @@ def _mlps_recorded(module: Any) -> Iterator[list[tuple[Tensor, Tensor]]]:
     finally:
         for handle in handles:
             handle.remove()
-
-
