@@ -7,6 +7,7 @@ numbers depend on the machine and on what else runs there.
 """
 
 import argparse
+import json
 import os
 import sys
 import tempfile
@@ -41,6 +42,7 @@ def main() -> None:
     parser.add_argument("--device", default="cuda", help="for --gpu")
     parser.add_argument("--architecture", default="gemma2", choices=("gemma2", "gpt2"), help="for --gpu")
     parser.add_argument("--scale", type=float, default=1.0, help="for --gpu: sizes are multiplied by it")
+    parser.add_argument("--options", default="{}", help="for --gpu: options of TraceOptions, as JSON")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="circuitbase-bench-") as temporary:
         folder = arguments.folder or Path(temporary)
@@ -70,7 +72,13 @@ def main() -> None:
             found += long_prompt(folder, threads=arguments.threads)
         if arguments.gpu:
             said(f"tracing on {arguments.device}")
-            found += device_seconds(arguments.device, architecture=arguments.architecture, scale=arguments.scale)
+            found += device_seconds(
+                arguments.device,
+                architecture=arguments.architecture,
+                scale=arguments.scale,
+                options=json.loads(arguments.options),
+                profiled=arguments.profile,
+            )
     print(table(found))
     if arguments.json:
         write_json(found, arguments.json)

@@ -1,7 +1,6 @@
 """Random models with transcoders of a chosen shape: what attribution is measured on, the same for the same seed.
 
-Weights are random, but activity is not: each feature's bias lies as many standard deviations below its mean
-pre-activation as makes the wished number of features active at a position of the model's own random prompts.
+Both are ordinary folders, as transformers and circuit-tracer write them.
 """
 
 import json
@@ -17,10 +16,11 @@ import yaml
 from safetensors.torch import save_file
 from torch import Tensor
 
+from bench.attribution_transcoder import transcoder
+
 BOS = 0  # the special token in front of every prompt: its position has no features and errors
 SAMPLED = 2048  # positions that the biases are set on
 SAMPLED_LENGTH = 33
-CHUNK = 8192  # features whose pre-activations on the sample are in memory at once
 VERSION = 1  # raised when the same shape gives other weights
 
 
@@ -93,9 +93,22 @@ def _write_model(found: Subject, generator: torch.Generator) -> Any:
             parameter.copy_(1 + 0.1 * random)
         else:
             parameter.copy_(_spread(name, n_layers=shape.n_layers) * random)
-    module.save_pretrained(found.model)
+    with silently():
+        module.save_pretrained(found.model)
     write_tokenizer(found.model, d_vocab=shape.d_vocab, n_positions=shape.n_positions)
     return module
+
+
+@contextmanager
+def silently() -> Iterator[None]:
+    """Keeps transformers from drawing progress bars."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.enable_progress_bar()
 
 
 def _spread(name: str, *, n_layers: int) -> float:
@@ -142,41 +155,6 @@ def _write_transcoders(found: Subject, module: Any, generator: torch.Generator) 
     for layer, (r, y) in enumerate(seen):
         weights = transcoder(r, y, n_features=shape.n_features, active=shape.active, generator=generator)
         save_file(weights, found.transcoders / f"layer_{layer}.safetensors")
-
-
-def transcoder(
-    r: Tensor, y: Tensor, *, n_features: int, active: float, generator: torch.Generator
-) -> dict[str, Tensor]:
-    """Returns one layer's weights for MLP inputs r and outputs y, [sampled, d_model], on their device.
-
-    `active` features fire on average; they write as much as the MLP does, in random directions.
-    """
-    size, d_model = (n_features, r.shape[1]), r.shape[1]
-    W_enc = torch.randn(size, generator=generator, device=r.device) / d_model**0.5
-    W_dec = torch.randn(size, generator=generator, device=r.device) / d_model**0.5
-    mean = W_enc @ r.mean(0)
-    spread = ((W_enc @ torch.cov(r.T)) * W_enc).sum(1).sqrt()
-    b_enc = -(mean + _raised(W_enc, r, mean, spread, active=active) * spread)
-    energy = sum(
-        float((r @ rows.T + bias).relu().square().sum())
-        for rows, bias in zip(W_enc.split(CHUNK), b_enc.split(CHUNK), strict=True)
-    )
-    centre = y.mean(0)
-    # rows of random direction: the squares of what they write add up, here to those of what the MLP writes
-    W_dec *= ((y - centre).square().sum() / energy).sqrt()
-    return {"W_enc": W_enc, "W_dec": W_dec, "b_enc": b_enc, "b_dec": centre}
-
-
-def _raised(W_enc: Tensor, r: Tensor, mean: Tensor, spread: Tensor, *, active: float) -> float:
-    """Returns how many standard deviations above its mean a pre-activation is as rarely as wished."""
-    wished = round(active * len(r))
-    largest = torch.empty(0, device=r.device)
-    for start in range(0, len(W_enc), CHUNK):
-        here = slice(start, start + CHUNK)
-        z = ((r @ W_enc[here].T - mean[here]) / spread[here]).flatten()
-        both = torch.cat([largest, z])
-        largest = both.topk(min(wished + 1, len(both))).values
-    return float(largest[-1])
 
 
 @contextmanager
