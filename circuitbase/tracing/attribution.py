@@ -1,11 +1,13 @@
 """Tracing: from a prompt's tokens to its attribution graph (Ameisen et al. 2025; methods.md section 1)."""
 
 from collections.abc import Iterator, Sequence
+from itertools import groupby, islice
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 
+from circuitbase.errors import InputError
 from circuitbase.graph.scores import is_unexplained
 from circuitbase.graph.trace import Trace, TracedPrompt, TraceMetadata
 from circuitbase.schema.kinds import NodeKind
@@ -24,10 +26,10 @@ from circuitbase.tracing.target_blocks import chosen_targets
 from circuitbase.tracing.targets import AskedTarget, check_targets
 from circuitbase.tracing.traced_rows import RowTracer, TracedRows
 
+BATCH_SIZE = 16
 BLOCK_NUMBERS = {"cpu": 2**20, "cuda": 2**28}  # numbers in a gradient: a core's cache, a part of a GPU's memory
 
 
-@torch.no_grad()
 def trace(
     model: TracedModel,
     dictionary: Dictionary,
@@ -41,12 +43,50 @@ def trace(
     `roles` are the targets that `options.target` asks for, and have no part in a trace of the probable
     tokens. Raises InputError if model, dictionary, options and targets do not go together.
     """
+    (found,) = trace_many(model, dictionary, [prompt], options, roles=[roles])
+    return found
+
+
+def trace_many(
+    model: TracedModel,
+    dictionary: Dictionary,
+    prompts: Sequence[TracedPrompt],
+    options: TraceOptions,
+    *,
+    roles: Sequence[tuple[AskedTarget, ...]] | None = None,
+    batch_size: int = BATCH_SIZE,
+) -> Iterator[Trace]:
+    """Yields the graphs of several prompts, in their order, each as `trace` gives it but for rounding.
+
+    Neighbouring prompts of one length run through the model and the encoders together, at most
+    `batch_size` at a time; a prompt that runs alone gives the same bytes every time. `roles` are the
+    targets of each prompt. Raises InputError before anything is run if they do not go together.
+    """
     check_fits(model, dictionary, dtype=options.dtype)
-    check_targets(roles, kind=options.target, model=model.identity)
-    (run,) = run_prompts(model, [prompt])
-    frozen = freeze(model, dictionary, run)
-    (fired,) = fired_in(dictionary, [frozen], [run])
-    return _traced(model, dictionary, prompt, options, run=run, frozen=frozen, fired=fired, targets=roles)
+    targets = [()] * len(prompts) if roles is None else list(roles)
+    if len(targets) != len(prompts):
+        raise InputError(f"there must be targets for each of the {len(prompts)} prompts, got {len(targets)}")
+    for each in targets:
+        check_targets(each, kind=options.target, model=model.identity)
+    return _in_batches(model, dictionary, list(zip(prompts, targets, strict=True)), options, batch_size=batch_size)
+
+
+@torch.no_grad()
+def _in_batches(
+    model: TracedModel,
+    dictionary: Dictionary,
+    asked: Sequence[tuple[TracedPrompt, tuple[AskedTarget, ...]]],
+    options: TraceOptions,
+    *,
+    batch_size: int,
+) -> Iterator[Trace]:
+    for _, same_length in groupby(asked, key=lambda each: len(each[0].token_ids)):
+        while batch := list(islice(same_length, batch_size)):
+            runs = run_prompts(model, [prompt for prompt, _ in batch])
+            frozen = [freeze(model, dictionary, run) for run in runs]
+            fired = fired_in(dictionary, frozen, runs)
+            for (prompt, targets), run, own, firing in zip(batch, runs, frozen, fired, strict=True):
+                yield _traced(model, dictionary, prompt, options, run=run, frozen=own, fired=firing, targets=targets)
 
 
 def _traced(
