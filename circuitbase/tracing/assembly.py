@@ -1,12 +1,12 @@
 """From nodes and traced rows to the graph that is stored: pruned, with the rest that closes each account."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from circuitbase.graph.attribution_graph import ARRAY_DTYPES, AttributionGraph
+from circuitbase.graph.attribution_graph import ARRAY_DTYPES, HEAD_DTYPES, AttributionGraph
 from circuitbase.graph.edge_blocks import Edges, all_edges
 from circuitbase.graph.influence import block_influence, edge_influence, input_share
 from circuitbase.graph.node_sums import node_sums
@@ -14,6 +14,7 @@ from circuitbase.graph.pruning import pruned
 from circuitbase.graph.scores import completeness_score, graph_scores, replacement_score
 from circuitbase.graph.trace import Counts, Scores
 from circuitbase.tracing.account import largest_violation
+from circuitbase.tracing.head_split import HeadParts
 from circuitbase.tracing.nodes import Nodes
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.replacement import ReplacedLayer
@@ -75,6 +76,18 @@ def assemble(
         kept_nodes=kept_nodes,
         edges=edges,
     )
+
+
+def with_head_parts(graph: AttributionGraph, parts: HeadParts) -> AttributionGraph:
+    """Returns the graph with its edges' parts by head; edges are in the order that they were split in."""
+    columns = {
+        "head_edge": parts.edge,
+        "head_layer": parts.layer,
+        "head_index": parts.head,
+        "head_weight": parts.weight,
+    }
+    typed = {name: columns[name].astype(dtype) for name, dtype in HEAD_DTYPES.items()}
+    return replace(graph, **typed)
 
 
 def _columns(

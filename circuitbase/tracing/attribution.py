@@ -11,9 +11,10 @@ from circuitbase.errors import InputError
 from circuitbase.graph.scores import is_unexplained
 from circuitbase.graph.trace import Trace, TracedPrompt, TraceMetadata
 from circuitbase.schema.kinds import NodeKind
-from circuitbase.tracing.assembly import assemble
+from circuitbase.tracing.assembly import assemble, with_head_parts
 from circuitbase.tracing.dictionaries import Dictionary, Firing, check_fits
 from circuitbase.tracing.frozen import FrozenModel, freeze
+from circuitbase.tracing.head_split import head_parts
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.most_influential import trace_most_influential
 from circuitbase.tracing.options import TRACER_VERSION, RoleTarget, TraceOptions
@@ -106,6 +107,10 @@ def _traced(
     prepared = prepare(dictionary, prompt, run=run, frozen=frozen, fired=fired, outputs=outputs, silent=options.silent)
     rows, left_out = rows_and_left_out(prepared, options, block_numbers=BLOCK_NUMBERS[run.final.device.type])
     assembled = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options)
+    graph = assembled.graph
+    if options.heads:
+        parts = head_parts(prepared.paths, [*prepared.features, *prepared.ends], assembled.edges)
+        graph = with_head_parts(graph, parts)
     return Trace(
         metadata=TraceMetadata(
             kind=KIND,
@@ -123,7 +128,7 @@ def _traced(
             facts=facts(model, run.logits, roles=tuple(target for target in asked if isinstance(target, RoleTarget))),
             warnings=tuple(_warnings(model, prompt, prepared.layers)),
         ),
-        graph=assembled.graph,
+        graph=graph,
     )
 
 

@@ -48,9 +48,28 @@ class FrozenLayer:
         """Returns what the skip path adds to the gradient before the MLP of one after it, None without one."""
         if self.skip is None:
             return None
+        return (gradient @ self.skip) / self._skip_denominator[: len(gradient), None, None]
+
+    def skipped(
+        self, gradient: Float[Tensor, "row d_model"], position: Int[Tensor, " row"]
+    ) -> Float[Tensor, "row d_model"] | None:
+        """Returns the same for gradients that are at one position each."""
+        if self.skip is None:
+            return None
+        return (gradient @ self.skip) / self._skip_denominator[position, None]
+
+    def pushed_past_features(
+        self, x: Float[Tensor, "position row d_model"]
+    ) -> Float[Tensor, "position row d_model"] | None:
+        """Returns what the skip path writes of what the MLP reads, None without one: the transpose of the above."""
+        if self.skip is None:
+            return None
+        return (x @ self.skip.T) / self._skip_denominator[: len(x), None, None]
+
+    @property
+    def _skip_denominator(self) -> Float[Tensor, " position"]:
         assert self.read is not None
-        denominator = self.read.denominator * self.write.denominator
-        return (gradient @ self.skip) / denominator[: len(gradient), None, None]
+        return self.read.denominator * self.write.denominator
 
     def written(
         self, vectors: Float[Tensor, "write d_write"], position: Int[Tensor, " write"]

@@ -35,7 +35,7 @@ class FrozenAttention:
         """Returns the gradient at the values before they are mixed, in the heads' groups."""
         n_positions, n_targets, _ = gradient.shape
         n_heads = self.mix.shape[0]
-        by_head = self._at_heads(gradient).reshape(n_positions, n_targets, n_heads, -1).permute(2, 0, 1, 3)
+        by_head = self.at_heads(gradient).reshape(n_positions, n_targets, n_heads, -1).permute(2, 0, 1, 3)
         mixed = self.mix[:, :n_positions, :n_positions] @ by_head.reshape(n_heads, n_positions, -1)
         return self._grouped(mixed.reshape(n_heads, n_positions, n_targets, -1))
 
@@ -44,7 +44,7 @@ class FrozenAttention:
     ) -> Float[Tensor, "position target group_value"]:
         """Returns what `mixed` does for gradients that are at one position each."""
         n_heads = self.mix.shape[0]
-        values = self._at_heads(vectors).reshape(len(vectors), n_heads, -1).transpose(0, 1)  # [head, target, value]
+        values = self.at_heads(vectors).reshape(len(vectors), n_heads, -1).transpose(0, 1)  # [head, target, value]
         weight = self.mix[:, :n_positions].index_select(2, position)  # [head, key, target]
         return self._grouped(weight[..., None] * values[:, None])
 
@@ -54,7 +54,10 @@ class FrozenAttention:
 
     def pushed(self, x: Float[Tensor, "position row d_model"]) -> Float[Tensor, "position row d_out"]:
         """Returns what the layer writes, constants apart, of what it reads: the transpose of `pulled`."""
-        mixed = self.mixed_values(x)
+        return self.from_mixed(self.mixed_values(x))
+
+    def from_mixed(self, mixed: Float[Tensor, "position row value"]) -> Float[Tensor, "position row d_out"]:
+        """Returns what the layer writes of the heads' mixed values."""
         return mixed if self.to_heads is None else mixed @ self.to_heads.T
 
     def mixed_values(self, x: Float[Tensor, "position row d_model"]) -> Float[Tensor, "position row value"]:
@@ -67,7 +70,8 @@ class FrozenAttention:
         mixed = self.mix[:, :n_positions, :n_positions].transpose(1, 2) @ by_head.reshape(n_heads, n_positions, -1)
         return mixed.reshape(n_heads, n_positions, n_rows, d_head).permute(1, 2, 0, 3).reshape(n_positions, n_rows, -1)
 
-    def _at_heads(self, gradient: Float[Tensor, "*place d_out"]) -> Float[Tensor, "row value"]:
+    def at_heads(self, gradient: Float[Tensor, "*place d_out"]) -> Float[Tensor, "row value"]:
+        """Returns gradients behind the layer, in rows, as gradients at the heads' mixed values."""
         rows = gradient.reshape(-1, gradient.shape[-1])
         return rows if self.to_heads is None else rows @ self.to_heads
 
