@@ -1,0 +1,5 @@
+"""The numbers that a model or a dictionary is kept in, by name: this file needs no torch."""
+
+from typing import Literal
+
+DType = Literal["float32", "float64", "bfloat16", "float16"]
