@@ -84,18 +84,20 @@ def load_model(
 
 
 def _loaded(folder: Path, *, dtype: DType, device_map: str | dict[str, int | str] | None, allow_pickle: bool) -> Any:
-    from transformers import AutoModelForCausalLM  # seconds, which a wrong folder need not wait for
+    import transformers  # seconds, which a wrong folder need not wait for
 
+    renamed = tuple(int(part) for part in transformers.__version__.split(".")[:2]) >= (4, 56)
     try:
         with _quiet():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = transformers.AutoModelForCausalLM.from_pretrained(
                 folder,
                 local_files_only=True,
                 use_safetensors=None if allow_pickle else True,
-                torch_dtype=DTYPES[dtype],  # here, for a later `to` would round the rotary frequencies too
                 device_map=device_map,
                 attn_implementation="eager",  # the others do not return attention patterns
                 output_loading_info=True,
+                # here, for a later `to` would round the rotary frequencies too
+                **{"dtype" if renamed else "torch_dtype": DTYPES[dtype]},
             )
     except (OSError, ValueError, RuntimeError, KeyError, SafetensorError, UnpicklingError) as error:
         reason = " ".join(str(error).split())
