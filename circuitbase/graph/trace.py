@@ -47,12 +47,18 @@ class DictionaryIdentity:
 
 @dataclass(frozen=True)
 class TracedPrompt:
-    """The tokens that were traced; `text` is None where only token ids were given."""
+    """The tokens that were traced; `text` is None where only token ids were given.
+
+    `bos_added` says whether the begin-of-sequence token was put in front of what was given, `chat`
+    whether `text` is what the model's chat template made of it. The ids hold neither: the tokens do.
+    """
 
     text: str | None
     token_ids: tuple[int, ...]
     token_strings: tuple[str, ...]
     positions_without_nodes: tuple[int, ...]
+    bos_added: bool = False
+    chat: bool = False
 
 
 @dataclass(frozen=True)
@@ -195,6 +201,8 @@ class TraceMetadata:
                 token_ids=tuple(prompt["token_ids"]),
                 token_strings=tuple(prompt["token_strings"]),
                 positions_without_nodes=tuple(prompt["positions_without_nodes"]),
+                bos_added=prompt.get("bos_added", False),
+                chat=prompt.get("chat", False),
             ),
             request=found["request"],
             options=found["options"],

@@ -1,4 +1,4 @@
-"""The number formats that a model may be run in."""
+"""The numbers that a model or a dictionary is kept in, by name: this file needs no torch."""
 
 from typing import Literal, get_args
 
