@@ -18,6 +18,7 @@ _ALWAYS_KEPT = tuple(int(kind) for kind in (NodeKind.INPUT_TOKEN, *OUTPUT_KINDS)
 # What stands for a part that nothing explains has no in-edges; everything else without any was cut off from its causes.
 _WITHOUT_INPUT = (*_ALWAYS_KEPT, int(NodeKind.LAYER_ERROR), int(NodeKind.MLP))
 
+_ROUNDING = 1e-11  # scores that are equal on paper differ by less than this, and sums that reach a fraction too
 _BINS_PER_OCTAVE_BITS = 10
 _OCTAVES = 64
 
@@ -91,7 +92,8 @@ def cut_score(parts: Callable[[], Iterator[Float64[np.ndarray, " item"]]], *, fr
     """Returns the first score, in descending order, at which the running sum reaches `fraction` of the whole.
 
     `parts` yields all scores, some at a time, each time it is called. They are sorted only within the narrow
-    range that holds the cut. Infinite if no score is positive; at fraction 1 the smallest positive one.
+    range that holds the cut. Infinite if no score is positive; at fraction 1 the smallest positive one. What
+    rounding may take is subtracted, so that scores equal to the cut stay together.
     """
     largest = max((float(part.max(initial=0.0)) for part in parts()), default=0.0)
     if largest <= 0:
@@ -103,13 +105,13 @@ def cut_score(parts: Callable[[], Iterator[Float64[np.ndarray, " item"]]], *, fr
     for part in parts():
         mass += np.bincount(_below(part, top), weights=part, minlength=len(mass))
     running = np.cumsum(mass)
-    wanted = fraction * running[-1]
+    wanted = fraction * running[-1] * (1 - _ROUNDING)
     place = min(int(np.searchsorted(running, wanted, side="left")), int(np.flatnonzero(mass)[-1]))
     close = np.concatenate([part[(_below(part, top) == place) & (part > 0)] for part in parts()])
     ordered = np.sort(close)[::-1]
     above = running[place] - mass[place]
     last = int(np.searchsorted(above + np.cumsum(ordered), wanted, side="left"))
-    return float(ordered[min(last, len(ordered) - 1)])
+    return float(ordered[min(last, len(ordered) - 1)]) * (1 - _ROUNDING)
 
 
 def _bin(score: Float64[np.ndarray, " item"]) -> np.ndarray:

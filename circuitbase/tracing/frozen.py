@@ -30,7 +30,7 @@ class FrozenLayer:
     `read` lies between the residual stream before the MLP and where a transcoder reads it, `read_attention`
     between the block's input and where an attention SAE reads; without either, features are no targets.
     `write` lies between where the dictionary writes and the residual stream, as its linear part
-    [d_write, d_model] if it is not the identity, then a norm. `skip` maps a gradient at the residual stream,
+    [d_write, d_model] if it is not the identity, then a bias, then a norm. `skip` maps a gradient at the residual stream,
     over the denominator of `write`, to the input of `read` times its denominator.
     """
 
@@ -39,6 +39,7 @@ class FrozenLayer:
     read: FrozenNorm | None
     read_attention: FrozenAttention | None
     write_matrix: Float[Tensor, "d_write d_model"] | None
+    write_bias: Float[Tensor, " d_model"] | None
     write: FrozenNorm
     skip: Float[Tensor, "d_model d_model"] | None
 
@@ -70,6 +71,13 @@ class FrozenLayer:
     def _skip_denominator(self) -> Float[Tensor, " position"]:
         assert self.read is not None
         return self.read.denominator * self.write.denominator
+
+    def written_bias(self, n_positions: int) -> Float[Tensor, "position d_model"]:
+        """Returns what is written whatever the dictionary writes: biases behind its write point."""
+        every = torch.arange(n_positions, device=self.write.denominator.device)
+        nothing = self.write.denominator.new_zeros(n_positions, self.attention.to_input.shape[1])
+        found = nothing if self.write_bias is None else self.write.applied(nothing + self.write_bias, every)
+        return found if self.write.bias is None else found + self.write.bias
 
     def written(
         self, vectors: Float[Tensor, "write d_write"], position: Int[Tensor, " write"]
@@ -137,6 +145,7 @@ def write_values(writes: Hook, seen: LayerRun) -> Float[Tensor, "position d_writ
 def _layer(block: Block, features: LayerDictionary, dictionary: Dictionary, seen: LayerRun) -> FrozenLayer:
     read = _read(block, dictionary.reads, seen)
     write, matrix = _write(block, dictionary.writes, seen)
+    b_O = block.attention.b_O
     on_attention = dictionary.writes in WRITES_OF_ATTENTION
     return FrozenLayer(
         attention=frozen_attention(block, seen),
@@ -144,6 +153,7 @@ def _layer(block: Block, features: LayerDictionary, dictionary: Dictionary, seen
         read=read,
         read_attention=read_attention(block, seen, hook=dictionary.reads) if on_attention else None,
         write_matrix=matrix,
+        write_bias=None if matrix is None or b_O is None else b_O.to(seen.input),
         write=write,
         skip=None if features.W_skip is None or read is None else read.folded(write.shaped(features.W_skip.T).T),
     )

@@ -170,9 +170,7 @@ def _left_over(
     constant = torch.where(has_nodes[:, None], features.b_dec, y - skipped)
     if features.W_skip is not None and layer.read is not None and layer.read.bias is not None:
         constant = constant + features.W_skip @ layer.read.bias
-    constant = layer.written(constant, every)
-    if layer.write.bias is not None:
-        constant = constant + layer.write.bias
+    constant = layer.written(constant, every) + layer.written_bias(len(y))
     return layer.written(error, every), constant, _unexplained(error[has_nodes], y[has_nodes])
 
 
