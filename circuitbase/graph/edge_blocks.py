@@ -20,8 +20,8 @@ from circuitbase.errors import InputError
 class Edges:
     """Some edges as columns."""
 
-    source: Int64[np.ndarray, " edge"]
-    target: Int64[np.ndarray, " edge"]
+    source: Int32[np.ndarray, " edge"]
+    target: Int32[np.ndarray, " edge"]
     weight: Float[np.ndarray, " edge"]
 
 
@@ -101,7 +101,7 @@ class DenseBlock:
     def edges(self, chosen: Bool[np.ndarray, " place"]) -> Edges:
         """Returns the edges at the chosen places, in the order of `scores`."""
         row, column = np.divmod(np.flatnonzero(chosen), max(1, len(self.source)))
-        return Edges(self.source[column], self.target[row], self.weight[row, column])
+        return Edges(self.source.astype(np.int32)[column], self.target.astype(np.int32)[row], self.weight[row, column])
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ class SparseBlock:
 
     def edges(self, chosen: Bool[np.ndarray, " place"]) -> Edges:
         """Returns the chosen edges."""
-        target = np.repeat(self.target, self._per_target)[chosen]
-        return Edges(self.source[chosen].astype(np.int64), target, self.weight[chosen])
+        target = np.repeat(self.target.astype(np.int32), self._per_target)[chosen]
+        return Edges(self.source[chosen], target, self.weight[chosen])
 
     @property
     def _per_target(self) -> Int64[np.ndarray, " target"]:
@@ -215,9 +215,18 @@ def all_edges(blocks: Sequence[EdgeBlock]) -> Edges:
 
 def joined(parts: Sequence[Edges]) -> Edges:
     """Returns edges together, sorted by target and source."""
+    parts = sorted((part for part in parts if len(part.target)), key=lambda part: int(part.target[0]))
     if not parts:
-        return Edges(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return Edges(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
     source = np.concatenate([part.source for part in parts])
     target = np.concatenate([part.target for part in parts])
-    order = np.lexsort((source, target))
-    return Edges(source[order], target[order], np.concatenate([part.weight for part in parts])[order])
+    weight = np.concatenate([part.weight for part in parts])
+    if not _is_sorted(source, target):
+        order = np.lexsort((source, target))
+        source, target, weight = source[order], target[order], weight[order]
+    return Edges(source, target, weight)
+
+
+def _is_sorted(source: Int32[np.ndarray, " edge"], target: Int32[np.ndarray, " edge"]) -> bool:
+    later = target[1:] > target[:-1]
+    return bool((later | ((target[1:] == target[:-1]) & (source[1:] >= source[:-1]))).all())

@@ -19,7 +19,7 @@ from circuitbase.tracing.writers import Place, Writers, Written
 
 @dataclass(frozen=True)
 class RowBlock:
-    """Effects of nodes (`source`, one a column) on a block's targets, and of all constants together."""
+    """Effects of nodes (`source`, one a column, ascending) on a block's targets, and of all constants together."""
 
     source: Int64[np.ndarray, " column"]
     weight: Float[Tensor, "target column"]
@@ -146,9 +146,12 @@ class _Collected:
             self.parts[key], self.nodes[key] = part, nodes
 
     def result(self) -> RowBlock:
-        """Returns the effects with a column per node."""
+        """Returns the effects with a column per node, in node order."""
+        source = np.concatenate(list(self.nodes.values()))
+        order = np.argsort(source)
+        joined = torch.cat(list(self.parts.values()), dim=1)
         return RowBlock(
-            source=np.concatenate(list(self.nodes.values())),
-            weight=torch.cat(list(self.parts.values()), dim=1),
+            source=source[order],
+            weight=joined.index_select(1, torch.from_numpy(order).to(joined.device)),
             bias_effect=self.bias.cpu().numpy(),
         )

@@ -106,15 +106,15 @@ def read_attention(block: Block, seen: LayerRun, *, hook: Hook) -> FrozenAttenti
 
 
 def _frozen(block: Block, seen: LayerRun, *, after: FrozenNorm) -> FrozenAttention:
-    attention, dtype = block.attention, seen.input.dtype
+    attention, like = block.attention, seen.input
     before = _before(block, seen)
-    W_V, W_O = attention.W_V.to(dtype), attention.W_O.to(dtype)
+    W_V, W_O = attention.W_V.to(like), attention.W_O.to(like)
     rows = W_V.transpose(1, 2).reshape(-1, W_V.shape[1])  # [group · d_head, d_model]
     output = W_O.reshape(-1, W_O.shape[-1])
     every = torch.arange(len(seen.input), device=seen.input.device)
     written = _constant_values(block, seen) @ output
     if attention.b_O is not None:
-        written = written + attention.b_O.to(dtype)
+        written = written + attention.b_O.to(like)
     constant = after.applied(written, every)
     return FrozenAttention(
         to_heads=after.shaped(output).T,
@@ -130,12 +130,12 @@ def _before(block: Block, seen: LayerRun) -> FrozenNorm:
 
 def _constant_values(block: Block, seen: LayerRun) -> Float[Tensor, "position value"]:
     """Returns what the heads hand on whatever they read, [position, head · d_head]."""
-    attention, dtype = block.attention, seen.input.dtype
+    attention, like = block.attention, seen.input
     before = _before(block, seen)
-    W_V = attention.W_V.to(dtype)
+    W_V = attention.W_V.to(like)
     value = torch.zeros_like(W_V[:, 0]) if before.bias is None else torch.einsum("gde,d->ge", W_V, before.bias)
     if attention.b_V is not None:
-        value = value + attention.b_V.to(dtype)
+        value = value + attention.b_V.to(like)
     n_heads = seen.pattern.shape[0]
     per_head = value.repeat_interleave(n_heads // len(value), dim=0)
     return torch.einsum("hqk,he->qhe", seen.pattern, per_head).reshape(len(seen.input), -1)

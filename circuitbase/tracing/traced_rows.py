@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from circuitbase.errors import ModelError
 from circuitbase.graph.edge_blocks import DenseBlock, EdgeBlock, SparseBlock
 from circuitbase.tracing.effects import FrozenPaths, RowBlock
 from circuitbase.tracing.kept_mass import largest_up_to
@@ -31,7 +32,10 @@ class TracedRows:
 
 
 class RowTracer:
-    """Traces rows in any order, and keeps what it found."""
+    """Traces rows in any order, and keeps what it found; of the effects, if `columns` are given, those of these nodes.
+
+    A device that runs out of memory gets smaller blocks from then on.
+    """
 
     def __init__(
         self,
@@ -40,12 +44,14 @@ class RowTracer:
         unexplained: Bool[np.ndarray, " node"],
         keep_mass: float,
         block_numbers: int,
+        columns: Int64[np.ndarray, " chosen"] | None = None,
     ) -> None:
         n_nodes = len(unexplained)
         self.paths = paths
         self.unexplained = unexplained
         self.keep_mass = keep_mass
         self.block_numbers = block_numbers
+        self.columns = columns
         self.blocks: list[tuple[int, EdgeBlock]] = []  # with the layer that its targets read at
         self.is_traced = np.zeros(n_nodes, dtype=bool)
         self.absolute_input = np.zeros(n_nodes)
@@ -57,8 +63,17 @@ class RowTracer:
         """Traces the rows of targets that were not traced before."""
         width = self.paths.d_model
         for each in targets:
-            for block in each.blocks(block_numbers=self.block_numbers, width=width):
-                self._keep(block, self.paths.rows(block))
+            start = 0
+            while start < len(each):
+                block = each.block_from(start, block_numbers=self.block_numbers, width=width)
+                try:
+                    rows = self.paths.rows(block)
+                    self._keep(block, rows)
+                except torch.cuda.OutOfMemoryError as error:
+                    self.block_numbers = self._smaller(block, error)
+                    torch.cuda.empty_cache()
+                else:
+                    start += len(block)
 
     def found(self) -> TracedRows:
         """Returns everything traced so far."""
@@ -84,7 +99,22 @@ class RowTracer:
         self.bias_effect[node] = rows.bias_effect
         self.blocks.append((targets.layer, self._block(node, rows, total)))
 
+    def _smaller(self, block: Targets, error: Exception) -> int:
+        """Returns half the numbers of a block that did not fit; raises ModelError if it cannot be halved."""
+        numbers = len(block) * block.n_positions * self.paths.d_model
+        if len(block) > 1:
+            return min(self.block_numbers, numbers) // 2
+        raise ModelError(
+            f"the device has too little memory for one target over {block.n_positions} positions of width "
+            f"{self.paths.d_model} beside the model, the dictionary and {len(self.unexplained):,} nodes ({error}); "
+            "trace a shorter prompt, load the dictionary lazily, or set max_features or keep_mass"
+        ) from error
+
     def _block(self, node: Int64[np.ndarray, " target"], rows: RowBlock, total: Tensor) -> EdgeBlock:
+        if self.columns is not None:
+            mine = np.flatnonzero(np.isin(rows.source, self.columns))
+            chosen = rows.weight[:, torch.from_numpy(mine).to(rows.weight.device)]
+            return DenseBlock(target=node, source=rows.source[mine], weight=chosen.cpu().numpy())
         if self.keep_mass >= 1:
             return DenseBlock(target=node, source=rows.source, weight=rows.weight.cpu().numpy())
         kept = largest_up_to(rows.weight, total, share=self.keep_mass)

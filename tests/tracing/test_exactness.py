@@ -16,15 +16,11 @@ from circuitbase.tracing.assembly import assemble
 from circuitbase.tracing.attribution import rows_and_left_out, trace
 from circuitbase.tracing.dictionaries import Dictionary, LayerDictionary
 from circuitbase.tracing.dtypes import DType
-from circuitbase.tracing.frozen import freeze
 from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.models import TracedModel, load_model
 from circuitbase.tracing.options import TraceOptions
-from circuitbase.tracing.outputs import chosen_outputs
-from circuitbase.tracing.preparation import prepare
-from circuitbase.tracing.replacement import fired_in
+from circuitbase.tracing.prompt_batches import asked_prompts, prepared_prompts
 from circuitbase.tracing.rows import ResidentRows
-from circuitbase.tracing.run import run_prompts
 from tests.tiny_configs import PECULIAR
 from tests.tiny_models import write_tiny_model
 from tests.tracing.frozen_reference import FrozenReference
@@ -116,11 +112,8 @@ def test_edges_biases_and_accounts_are_exact(
     model = load_model(folder, dtype="float64")
     features = dictionary(made, reads, writes, model=model, dtype="float64")
     read = model.tokenizer.read(list(TOKENS))
-    (run,) = run_prompts(model, [read])
-    frozen = freeze(model, features, run)
-    (fired,) = fired_in(features, [frozen], [run])
-    outputs = chosen_outputs(model, run, options=WHOLE, targets=())
-    prepared = prepare(features, read, run=run, frozen=frozen, fired=fired, outputs=outputs, silent=())
+    asked = asked_prompts(model, features, [read], WHOLE, targets=None)
+    (prepared,) = prepared_prompts(model, features, asked, WHOLE)
     rows, left_out = rows_and_left_out(prepared, WHOLE, block_numbers=600)
     assembled = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=WHOLE)
     assert assembled.scores.account_violation <= 1e-11
@@ -143,3 +136,31 @@ def test_edges_biases_and_accounts_are_exact(
         replace(WHOLE, dtype="float32"),
     )
     assert single.metadata.scores.account_violation <= 1e-5
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("kind", ["relu-skip", "cross-layer", "attention-sae"])
+@pytest.mark.parametrize("architecture", ["Gemma2ForCausalLM", "GPTNeoXForCausalLM", "Olmo2ForCausalLM"])
+def test_accounts_close_in_single_precision_whatever_the_models_dtype(
+    architecture: str, kind: str, dtype: DType, tmp_path: Path
+) -> None:
+    folder = write_tiny_model(tmp_path / "model", architecture=architecture, n_layers=N_LAYERS, d_model=D_MODEL)
+    layers, reads, writes = tensors(kind, architecture)
+    model = load_model(folder, dtype=dtype)
+    features = replace(dictionary(layers, reads, writes, model=model, dtype="float32"), dtype=dtype)
+    read = model.tokenizer.read(list(TOKENS))
+    found = trace(model, features, read, replace(WHOLE, dtype=dtype))
+    assert found.metadata.scores.account_violation <= 1e-5
+    whole = load_model(folder, dtype="float32")
+    single = trace(
+        whole,
+        dictionary(layers, reads, writes, model=whole, dtype="float32"),
+        read,
+        replace(WHOLE, dtype="float32"),
+    )
+    largest = np.abs(single.graph.edge_weight).max()
+    # the same tokens act on the same outputs, but for what the model itself rounds
+    tokens = (found.graph.node_kind == 0).sum()
+    for graph in (found.graph, single.graph):
+        assert (graph.node_kind == 0).sum() == tokens
+    assert abs(np.abs(found.graph.edge_weight).max() - largest) <= 0.2 * largest
