@@ -58,7 +58,7 @@ def main() -> None:
                 profile=arguments.profile,
             )
             said("tracing the packaged prompt sets")
-            found += atlas_rate(threads=arguments.threads)
+            found += atlas_rate()
         if arguments.curves:
             said("tracing other shapes")
             found += curves(
