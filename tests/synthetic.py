@@ -124,6 +124,7 @@ def _targets(options: TraceOptions, random: np.random.Generator) -> tuple[Target
         assert ROLE.minus is not None
         return (
             Target(
+                kind="role",
                 token=ROLE.token,
                 token_string=token_string(ROLE.token),
                 minus=ROLE.minus,

@@ -1,63 +1,63 @@
 """Tiny random models and dictionaries in the layouts of real ones: a real trace in milliseconds, for any test."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
 from safetensors.numpy import save_file
 
 from circuitbase.graph.trace import Trace
+from circuitbase.tracing.model_config import read_model_config
 from circuitbase.tracing.options import RoleTarget, TraceOptions
+from tests.tiny_configs import WORDS, tiny_config
 
 BOS, UNKNOWN = "<bos>", "<unk>"
-WORDS = (
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho sigma tau upsilon phi chi "
-    "psi omega is the of"
-).split()
 PROMPT = "the alpha of beta is"
 
 
 def write_tiny_model(
     folder: Path,
     *,
+    architecture: str = "GPT2LMHeadModel",
     seed: int = 0,
     n_layers: int = 2,
     d_model: int = 16,
-    n_heads: int = 2,
+    n_heads: int | None = None,
     n_positions: int = 16,
     bos: bool = True,
     scale: float = 1.0,
+    settings: dict[str, Any] | None = None,
 ) -> Path:
-    """Writes a random GPT-2 with a word-level tokenizer and returns its folder.
+    """Writes a random model with a word-level tokenizer and returns its folder.
 
-    Unlike a fresh GPT-2, its biases, norm weights and positional embeddings are far from 0 and 1.
-    With `bos` the tokenizer puts <bos> in front. The vocabulary is <bos>, <unk> and `WORDS`.
+    Unlike fresh ones, its biases, norm weights and positional embeddings are far from 0 and 1. It has 2 heads if it
+    is a GPT-2, else 4, two to a group of keys and values where the architecture has groups; `settings` go into its
+    configuration. With `bos` the tokenizer puts <bos> in front. The vocabulary is <bos>, <unk> and `WORDS`.
     """
     import torch
-    from transformers import GPT2Config, GPT2LMHeadModel
+    import transformers
 
     generator = torch.Generator().manual_seed(seed)
-    config = GPT2Config(
-        vocab_size=len(WORDS) + 2,
-        n_positions=n_positions,
-        n_embd=d_model,
-        n_layer=n_layers,
-        n_head=n_heads,
-        bos_token_id=0,
-        eos_token_id=0,
+    config = tiny_config(
+        architecture,
+        {"n_layers": n_layers, "d_model": d_model, "n_heads": n_heads, "n_positions": n_positions},
+        settings or {},
     )
-    model = GPT2LMHeadModel(config).eval()
+    model = getattr(transformers, architecture)(config).eval()
+    adds_one = architecture.startswith("Gemma")  # to the weights of its norms
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             random = torch.randn(parameter.shape, generator=generator)
-            if name.endswith("weight") and ".ln_" in name:
-                parameter.copy_(1 + 0.3 * random)
+            if name.endswith("weight") and (".ln_" in name or "norm" in name):
+                parameter.copy_((0 if adds_one else 1) + 0.3 * random)
             elif name.endswith("bias"):
                 parameter.copy_(0.2 * random)
-            elif "wte" in name or "wpe" in name:
-                parameter.copy_(0.5 * random)
+            elif "wte" in name or "wpe" in name or "embed" in name:
+                parameter.copy_(0.5 * random / (d_model**0.5 if adds_one else 1))
             else:
-                parameter.copy_(scale * random / parameter.shape[0] ** 0.5)
+                inputs = parameter.shape[0 if architecture.startswith("GPT2") else -1]
+                parameter.copy_(scale * random / inputs**0.5)
     model.save_pretrained(folder)
     _write_tokenizer(folder, bos=bos, n_positions=n_positions)
     return folder
@@ -83,10 +83,8 @@ def write_tiny_dictionary(
     About a third of the features are active at each position (with `topk`: `k` of them). The model
     name in its config.yaml is the folder's, unless given.
     """
-    import json
-
-    config = json.loads((model_folder / "config.json").read_text())
-    width, random = config["n_embd"], np.random.default_rng(seed)
+    config = read_model_config(model_folder)
+    width, random = config.d_model, np.random.default_rng(seed)
     folder.mkdir(parents=True, exist_ok=True)
     described = {
         "model_name": model_name or (model_folder.parent.name if model_folder.name == "model" else model_folder.name),
@@ -99,7 +97,7 @@ def write_tiny_dictionary(
     if activation == "topk":
         described |= {"activation": "topk", "k": k}
     (folder / "config.yaml").write_text(yaml.safe_dump(described, sort_keys=False))
-    for layer in range(config["n_layer"]):
+    for layer in range(config.n_layers):
         arrays = {
             "W_enc": random.normal(size=(n_features, width)) / width**0.5,
             "W_dec": random.normal(size=(n_features, width)) / 3,

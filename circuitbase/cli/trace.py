@@ -12,7 +12,7 @@ from circuitbase.errors import InputError
 
 if TYPE_CHECKING:
     from circuitbase.graph.trace import Trace
-    from circuitbase.tracing.options import DType, RoleTarget, TargetKind
+    from circuitbase.tracing.options import DType, RoleTarget
     from circuitbase.tracing.tokenizing import PromptTokenizer
 
 
@@ -44,7 +44,7 @@ def trace(  # noqa: PLR0913  # one parameter per option
     model: str,
     dictionary: str,
     tokens: str | None,
-    target: "TargetKind | None",
+    target: Literal["probable", "roles"] | None,
     answer: str | None,
     distractor: str | None,
     full: bool,
@@ -67,7 +67,7 @@ def trace(  # noqa: PLR0913  # one parameter per option
     """
     from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
     from circuitbase.tracing.options import TraceOptions
-    from circuitbase.tracing.plan import check_roles
+    from circuitbase.tracing.targets import check_targets
     from circuitbase.tracing.tokenizing import PromptTokenizer
 
     subject = prompt_or_tokens(prompt, tokens)
@@ -79,7 +79,7 @@ def trace(  # noqa: PLR0913  # one parameter per option
     read = tokenizer.read(subject)
     roles = asked_roles(tokenizer, target=target, answer=answer, distractor=distractor)
     options = TraceOptions(target="roles" if roles else target or "probable", prune=not full, dtype=dtype)
-    check_roles(roles, options=options, model=identity)
+    check_targets(roles, kind=options.target, model=identity)
 
     with shown_stage() as stage:
         stage("loading torch")

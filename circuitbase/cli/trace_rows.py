@@ -40,7 +40,7 @@ def output_rows(trace: "Trace") -> list[dict[str, Any]]:
     """Returns the targets, in the order of the metadata."""
     return [
         {
-            "output": target.role or target.token_string,
+            "output": target.label,
             "token": target.token_string,
             "minus": target.minus_string,
             "probability": target.probability,
@@ -107,4 +107,4 @@ def _text(trace: "Trace", kind: NodeKind, node: int, unit: int) -> str | None:
         return metadata.prompt.token_strings[trace.graph.node_position[node]]
     if kind == NodeKind.OUTPUT_TOKEN:
         return next(target.token_string for target in metadata.targets if target.token == unit)
-    return metadata.targets[unit].role if kind == NodeKind.OTHER_OUTPUT else None
+    return metadata.targets[unit].label if kind == NodeKind.OTHER_OUTPUT else None

@@ -19,6 +19,9 @@ class AttributionGraph:
     for outputs. `node_preactivation`, `node_bias_effect`, `node_rest` and `node_absolute_input` are
     nan where a node is no target; for targets, over the stored edges,
     sum(weight) + rest + bias_effect = preactivation. `node_margin` is nan unless silent.
+
+    The `head_` columns are there if edges were split by the last attention head on their paths:
+    sorted by edge, layer and head; an edge's weight less its parts is that of paths without attention.
     """
 
     node_kind: UInt8[np.ndarray, " node"]
@@ -43,6 +46,10 @@ class AttributionGraph:
     active_position: Int32[np.ndarray, " active"]
     active_unit: Int64[np.ndarray, " active"]
     active_value: Float32[np.ndarray, " active"]
+    head_edge: Int32[np.ndarray, " part"] | None = None
+    head_layer: Int16[np.ndarray, " part"] | None = None
+    head_index: Int16[np.ndarray, " part"] | None = None
+    head_weight: Float32[np.ndarray, " part"] | None = None
 
     @property
     def n_nodes(self) -> int:
@@ -55,8 +62,9 @@ class AttributionGraph:
         return len(self.edge_source)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Returns the columns by name, in declaration order."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        """Returns the columns that there are, by name, in declaration order."""
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: column for name, column in columns.items() if column is not None}
 
 
 # array name -> dtype of every required array of a trace file
@@ -83,4 +91,12 @@ ARRAY_DTYPES: dict[str, np.dtype] = {
     "active_position": np.dtype(np.int32),
     "active_unit": np.dtype(np.int64),
     "active_value": np.dtype(np.float32),
+}
+
+# and of those that a trace may have beside: all of a group or none
+HEAD_DTYPES: dict[str, np.dtype] = {
+    "head_edge": np.dtype(np.int32),
+    "head_layer": np.dtype(np.int16),
+    "head_index": np.dtype(np.int16),
+    "head_weight": np.dtype(np.float32),
 }

@@ -15,13 +15,14 @@ def problems(graph: AttributionGraph, *, n_layers: int, n_positions: int, n_targ
         *_value_problems(graph),
         *_node_problems(graph, n_layers=n_layers, n_positions=n_positions, n_targets=n_targets),
         *_edge_problems(graph),
+        *_head_problems(graph, n_layers=n_layers),
     ]
 
 
 def length_problems(arrays: dict[str, np.ndarray]) -> list[str]:
     """Returns a sentence for each group of columns of unequal length, which make no graph at all."""
     found = []
-    for prefix in ("node", "edge", "active"):
+    for prefix in ("node", "edge", "active", "head"):
         lengths = {name: len(array) for name, array in arrays.items() if name.startswith(f"{prefix}_")}
         if len(set(lengths.values())) > 1:
             found.append(f"the {prefix} columns must be equally long, got {lengths}")
@@ -51,19 +52,11 @@ def _node_problems(graph: AttributionGraph, *, n_layers: int, n_positions: int, 
     if not known.all():
         row = np.flatnonzero(~known)[0]
         found.append(f"node_kind must be 0 to {max(NodeKind)}, got {graph.node_kind[row]} at node {row}")
-    order = np.lexsort(
-        (graph.node_unit, graph.node_key_position, graph.node_position, graph.node_layer, graph.node_kind)
-    )
-    if not np.array_equal(order, np.arange(graph.n_nodes)):
+    columns = (graph.node_kind, graph.node_layer, graph.node_position, graph.node_key_position, graph.node_unit)
+    order = _order(columns)
+    if (order < 0).any():
         found.append("nodes must be sorted by kind, layer, position, key position, unit, and are not")
-    columns = (
-        graph.node_kind,
-        graph.node_layer,
-        graph.node_position,
-        graph.node_key_position,
-        graph.node_unit,
-    )
-    if graph.n_nodes and len(np.unique(np.stack([c.astype(np.int64) for c in columns], 1), axis=0)) < graph.n_nodes:
+    elif (order == 0).any():
         found.append("each node must stand once, and some stand twice")
     for name, layer in (("node", graph.node_layer), ("active", graph.active_layer)):
         if len(layer) and (layer.min() < -1 or layer.max() > n_layers):
@@ -88,14 +81,13 @@ def _edge_problems(graph: AttributionGraph) -> list[str]:
             found.append(f"{name} must name one of the {graph.n_nodes} nodes, got {column[bad[0]]} at edge {bad[0]}")
     if found:
         return found
-    order = np.lexsort((graph.edge_port, graph.edge_source, graph.edge_target))
-    if not np.array_equal(order, np.arange(graph.n_edges)):
+    order = _order((graph.edge_target, graph.edge_source, graph.edge_port))
+    if (order < 0).any():
         found.append("edges must be sorted by target, source, port, and are not")
     if graph.edge_port.max() > 3:
         found.append(f"edge_port must be 0 to 3, got {graph.edge_port.max()}")
-    same = (np.diff(graph.edge_target) == 0) & (np.diff(graph.edge_source) == 0) & (np.diff(graph.edge_port) == 0)
-    if same.any():
-        found.append(f"each edge must stand once, and edge {np.flatnonzero(same)[0]} stands twice")
+    elif (order == 0).any():
+        found.append(f"each edge must stand once, and edge {np.flatnonzero(order == 0)[0]} stands twice")
     source_kind = graph.node_kind[graph.edge_source]
     if np.isin(source_kind, [int(kind) for kind in OUTPUT_KINDS]).any():
         found.append("an output node must have no out-edges, and one has")
@@ -111,3 +103,26 @@ def _edge_problems(graph: AttributionGraph) -> list[str]:
     if above.any():
         found.append(f"an edge must not run to a lower layer, and edge {np.flatnonzero(above)[0]} does")
     return found
+
+
+def _head_problems(graph: AttributionGraph, *, n_layers: int) -> list[str]:
+    if graph.head_edge is None or graph.head_layer is None or graph.head_index is None or graph.head_weight is None:
+        return []
+    found = []
+    if len(graph.head_edge) and (graph.head_edge.min() < 0 or graph.head_edge.max() >= graph.n_edges):
+        found.append(f"head_edge must name one of the {graph.n_edges} edges, got {graph.head_edge.max()}")
+    if (_order((graph.head_edge, graph.head_layer, graph.head_index)) <= 0).any():
+        found.append("parts by head must be sorted by edge, layer and head, each once, and are not")
+    if len(graph.head_layer) and (graph.head_layer.min() < 0 or graph.head_layer.max() >= n_layers):
+        found.append(f"head_layer must be 0 to {n_layers - 1}, got {graph.head_layer.max()}")
+    if not np.isfinite(graph.head_weight).all():
+        found.append("head_weight must be finite, and is not")
+    return found
+
+
+def _order(columns: tuple[np.ndarray, ...]) -> np.ndarray:
+    """Returns for each row but the first how it compares with the one before: 1 later, 0 equal, -1 earlier."""
+    order = np.zeros(max(0, len(columns[0]) - 1), dtype=np.int8)
+    for column in columns:
+        order = np.where(order == 0, np.sign(np.diff(column.astype(np.int64))), order)
+    return order

@@ -3,14 +3,16 @@
 An edge's weight is the direct effect of its source on its target. Influence follows whole walks:
 with Â[t, s] = |A[s→t]| / Σ_s' |A[s'→t]| and w the weights of the outputs, the influence of the
 nodes is I = wÂ + wÂ² + … (Ameisen et al. 2025). An attribution graph has no
-cycle, so the sum ends after as many terms as its longest path has edges, and is exact. Everything
-runs over edge lists; several edges between two nodes (ports) add up.
+cycle, so one pass from the outputs down, in topological order, is the whole sum, and exact. Several
+edges between two nodes (ports) add up.
 """
 
-import numpy as np
-from jaxtyping import Float, Float64, Int
+from collections.abc import Sequence
 
-from circuitbase.errors import InputError
+import numpy as np
+from jaxtyping import Float, Float64, Int, Int64
+
+from circuitbase.graph.edge_blocks import EdgeBlock, blocks_of
 from circuitbase.graph.node_sums import node_sums
 
 
@@ -41,26 +43,33 @@ def node_influence(
     share: Float[np.ndarray, " edge"],
     output_weight: Float[np.ndarray, " node"],
 ) -> Float64[np.ndarray, " node"]:
-    """Returns I, what reaches the outputs over all walks of at least one edge from each node.
+    """Returns I of any edge list, what reaches the outputs over all walks of at least one edge from each node.
 
     `share` is Â; `output_weight` is w, 0 for every node that is no output. Raises InputError if the
-    sum has more terms than there are nodes, as then the edges have a cycle.
+    edges have a cycle.
     """
     n_nodes = len(output_weight)
-    share = share.astype(np.float64)
-    influence = np.zeros(n_nodes)
-    reached = output_weight.astype(np.float64)
-    for _ in range(n_nodes):
-        reached = node_sums(source, share * reached[target], n_nodes=n_nodes)
-        if not reached.any():
-            return influence
-        influence += reached
-    if n_nodes:
-        raise InputError(
-            "an attribution graph must have no cycle, but influence still flowed after as many steps as it has nodes "
-            f"({n_nodes}); check that every edge runs from an earlier to a later node"
-        )
+    blocks = blocks_of(source, target, share.astype(np.float64), n_nodes=n_nodes)
+    return block_influence(blocks, np.ones(n_nodes), output_weight)
+
+
+def block_influence(
+    blocks: Sequence[EdgeBlock], total: Float64[np.ndarray, " node"], output_weight: Float[np.ndarray, " node"]
+) -> Float64[np.ndarray, " node"]:
+    """Returns I of edges in blocks, in one pass from the last block to the first; `total` is Σ|A| per target."""
+    influence = np.zeros(len(output_weight))
+    for block in reversed(blocks):
+        block.add_flow(through(block.target, total, influence + output_weight), influence)
     return influence
+
+
+def through(
+    target: Int64[np.ndarray, " target"],
+    total: Float64[np.ndarray, " node"],
+    importance: Float[np.ndarray, " node"],
+) -> Float64[np.ndarray, " target"]:
+    """Returns what a unit of |A| into each target carries: its importance (I + w) over its total input."""
+    return np.divide(importance[target], total[target], out=np.zeros(len(target)), where=total[target] > 0)
 
 
 def edge_influence(

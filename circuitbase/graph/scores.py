@@ -13,6 +13,9 @@ from circuitbase.graph.influence import absolute_input, input_share, node_influe
 from circuitbase.graph.node_sums import node_sums
 from circuitbase.schema.kinds import NodeKind
 
+# An MLP that is a node beside an attention dictionary stands for what nothing explains.
+_UNEXPLAINED = (NodeKind.LAYER_ERROR, NodeKind.MLP)
+
 
 @dataclass(frozen=True)
 class GraphScores:
@@ -31,12 +34,12 @@ def graph_scores(
     *,
     total: Float[np.ndarray, " node"] | None = None,
 ) -> GraphScores:
-    """Returns both scores of a graph; `total` is Σ|A| per target, by default that of these edges."""
+    """Returns both scores of an edge list; `total` is Σ|A| per target, by default that of these edges."""
     if total is None:
         total = absolute_input(target, weight, n_nodes=len(kind))
     share = input_share(target, weight, total)
     influence = node_influence(source, target, share, output_weight)
-    from_errors = np.where(kind[source] == NodeKind.LAYER_ERROR, share, 0.0)
+    from_errors = np.where(is_unexplained(kind)[source], share, 0.0)
     error_share = node_sums(target, from_errors, n_nodes=len(kind))
     return GraphScores(
         replacement=replacement_score(kind, influence),
@@ -44,10 +47,15 @@ def graph_scores(
     )
 
 
+def is_unexplained(kind: UInt8[np.ndarray, " node"]) -> np.ndarray:
+    """Returns which nodes stand for what no dictionary explains."""
+    return np.isin(kind, _UNEXPLAINED)
+
+
 def replacement_score(kind: UInt8[np.ndarray, " node"], influence: Float[np.ndarray, " node"]) -> float:
     """Returns the input tokens' part of the influence of input tokens and errors together."""
     tokens = float(influence[kind == NodeKind.INPUT_TOKEN].sum())
-    errors = float(influence[kind == NodeKind.LAYER_ERROR].sum())
+    errors = float(influence[is_unexplained(kind)].sum())
     return 1.0 if errors == 0 else tokens / (tokens + errors)
 
 

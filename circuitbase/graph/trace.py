@@ -47,35 +47,58 @@ class DictionaryIdentity:
 
 @dataclass(frozen=True)
 class TracedPrompt:
-    """The tokens that were traced; `text` is None where only token ids were given."""
+    """The tokens that were traced; `text` is None where only token ids were given.
+
+    `bos_added` says whether the begin-of-sequence token was put in front of what was given, `chat`
+    whether `text` is what the model's chat template made of it. The ids hold neither: the tokens do.
+    """
 
     text: str | None
     token_ids: tuple[int, ...]
     token_strings: tuple[str, ...]
     positions_without_nodes: tuple[int, ...]
+    bos_added: bool = False
+    chat: bool = False
 
 
 @dataclass(frozen=True)
 class Target:
-    """One output of a trace: a token's logit minus the mean logit, or one token minus another.
+    """One output of a trace: a token's logit minus the mean logit, or minus another's; a feature; a direction.
 
-    `role` is None for a token of the vocabulary taken for its probability; then the node's kind is
-    OUTPUT_TOKEN, otherwise OTHER_OUTPUT. `minus` is None where the mean logit is subtracted.
-    `weight` is w of the influence (the probability, or 1).
+    `kind` is token (its node is an OUTPUT_TOKEN), role or direction (OTHER_OUTPUT; a direction has a name and
+    the digest of its vector), or feature (FEATURE). `position` is where it is read. `minus` is None where
+    the mean logit is subtracted. `weight` is w of the influence (the probability, or 1).
     """
 
-    token: int
-    token_string: str
-    minus: int | None
-    minus_string: str | None
-    role: str | None
-    probability: float
     weight: float
+    kind: str = "token"
+    position: int | None = None
+    token: int | None = None
+    token_string: str | None = None
+    minus: int | None = None
+    minus_string: str | None = None
+    role: str | None = None
+    probability: float | None = None
+    layer: int | None = None
+    feature: int | None = None
+    name: str | None = None
+    digest: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Returns what people read: the role, the direction's name, the feature, or the token."""
+        if self.kind == "feature":
+            return f"{identity.layer_label(self.layer or 0)}/F{self.feature:05d}"
+        return self.role or self.name or self.token_string or ""
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Scores of the unpruned graph, and of the stored one; the largest account violation."""
+    """Scores of the unpruned graph, and of the stored one; the largest account violation.
+
+    `kept_mass` is the share of all absolute input that the edges before pruning hold: 1 unless
+    `keep_mass` or `max_features` left some out. Every score is wrong by at most what is missing.
+    """
 
     replacement: float
     completeness: float
@@ -83,6 +106,7 @@ class Scores:
     pruned_completeness: float
     account_violation: float
     stored_account_violation: float
+    kept_mass: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -126,7 +150,7 @@ class TraceMetadata:
     dtype: str
     tracer_version: int
     targets: tuple[Target, ...]
-    target_tokens: tuple[tuple[int, int | None], ...]
+    target_tokens: tuple[tuple[Any, ...], ...]
     scores: Scores
     counts: Counts
     facts: Facts
@@ -177,13 +201,15 @@ class TraceMetadata:
                 token_ids=tuple(prompt["token_ids"]),
                 token_strings=tuple(prompt["token_strings"]),
                 positions_without_nodes=tuple(prompt["positions_without_nodes"]),
+                bos_added=prompt.get("bos_added", False),
+                chat=prompt.get("chat", False),
             ),
             request=found["request"],
             options=found["options"],
             dtype=found["dtype"],
             tracer_version=found["tracer_version"],
             targets=tuple(Target(**target) for target in found["targets"]),
-            target_tokens=tuple((pair[0], pair[1]) for pair in found["target_tokens"]),
+            target_tokens=tuple(tuple(target) for target in found["target_tokens"]),
             scores=Scores(**found["scores"]),
             counts=Counts(**found["counts"]),
             facts=Facts(**found["facts"]),
@@ -207,9 +233,12 @@ class Trace:
             case NodeKind.OUTPUT_TOKEN:
                 return identity.output_token(model.id, unit)
             case NodeKind.OTHER_OUTPUT:
-                role = self.metadata.targets[unit].role
-                assert role is not None
-                return identity.role_output(model.id, role)
+                target = self.metadata.targets[unit]
+                if target.role is not None:
+                    return identity.role_output(model.id, target.role)
+                assert target.name is not None
+                assert target.digest is not None
+                return identity.direction(model.id, target.name, target.digest)
             case NodeKind.HEAD:
                 return identity.head(model.id, layer, unit)
             case NodeKind.ATTENTION_LINK:

@@ -81,8 +81,8 @@ def _text(trace: Trace, kind: NodeKind, *, index: int, position: int) -> str | N
         case NodeKind.INPUT_TOKEN:
             return metadata.prompt.token_strings[position]
         case NodeKind.OUTPUT_TOKEN:
-            strings = {target.token: target.token_string for target in metadata.targets if target.role is None}
-            return strings.get(index, str(index))
+            strings = {target.token: target.token_string for target in metadata.targets if target.kind == "token"}
+            return strings.get(index) or str(index)
         case NodeKind.OTHER_OUTPUT:
-            return metadata.targets[index].role
+            return metadata.targets[index].label
     return None

@@ -15,7 +15,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from circuitbase.errors import TraceFileError
-from circuitbase.graph.attribution_graph import ARRAY_DTYPES, AttributionGraph
+from circuitbase.graph.attribution_graph import ARRAY_DTYPES, HEAD_DTYPES, AttributionGraph
 from circuitbase.graph.consistency import length_problems, problems
 from circuitbase.graph.trace import Trace, TraceMetadata
 from circuitbase.schema.identity import canonical_json
@@ -58,7 +58,7 @@ def from_bytes(content: bytes, *, name: str) -> Trace:
         raise _damaged(name, str(error)) from error
     _check_arrays(arrays, header, name=name)
     metadata = header.metadata
-    graph = AttributionGraph(**{array: arrays[array] for array in ARRAY_DTYPES})
+    graph = AttributionGraph(**{array: arrays[array] for array in _expected(arrays)})
     found = problems(
         graph,
         n_layers=metadata.model.n_layers,
@@ -135,16 +135,21 @@ def _described(content: bytes, *, name: str) -> dict[str, Any]:
 def _check_arrays(arrays: dict[str, np.ndarray], header: Header, *, name: str) -> None:
     wrong = [
         f"{array} should be {dtype} of one dimension, got {_described_array(arrays.get(array))}"
-        for array, dtype in ARRAY_DTYPES.items()
+        for array, dtype in _expected(arrays).items()
         if array not in arrays or arrays[array].dtype != dtype or arrays[array].ndim != 1
     ]
     if wrong:
         raise TraceFileError(f"{name} is not a trace file: {'; '.join(wrong)}; trace the prompt again")
     if array_digest(arrays) != header.array_digest:
         raise _damaged(name, "its arrays do not match the digest in its header")
-    unequal = length_problems({array: arrays[array] for array in ARRAY_DTYPES})
+    unequal = length_problems({array: arrays[array] for array in _expected(arrays)})
     if unequal:
         raise _inconsistent(name, unequal)
+
+
+def _expected(arrays: dict[str, np.ndarray]) -> dict[str, np.dtype]:
+    """Returns the type of every array that must be there: the parts by head all together, if any is."""
+    return {**ARRAY_DTYPES, **HEAD_DTYPES} if any(name in arrays for name in HEAD_DTYPES) else ARRAY_DTYPES
 
 
 def _described_array(array: np.ndarray | None) -> str:

@@ -1,138 +1,181 @@
-"""From all nodes and effects to the graph that is stored: pruned, with the rest that closes each account."""
+"""From nodes and traced rows to the graph that is stored: pruned, with the rest that closes each account."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float64
 
-from circuitbase.graph.attribution_graph import ARRAY_DTYPES, AttributionGraph
-from circuitbase.graph.influence import absolute_input, edge_influence, input_share, node_influence
+from circuitbase.graph.attribution_graph import ARRAY_DTYPES, HEAD_DTYPES, AttributionGraph
+from circuitbase.graph.edge_blocks import Edges, all_edges
+from circuitbase.graph.influence import block_influence, edge_influence, input_share
 from circuitbase.graph.node_sums import node_sums
 from circuitbase.graph.pruning import pruned
-from circuitbase.graph.scores import graph_scores
-from circuitbase.graph.trace import Scores
+from circuitbase.graph.scores import completeness_score, graph_scores, replacement_score
+from circuitbase.graph.trace import Counts, Scores
 from circuitbase.tracing.account import largest_violation
-from circuitbase.tracing.effects import Effects
+from circuitbase.tracing.head_split import HeadParts
 from circuitbase.tracing.nodes import Nodes
 from circuitbase.tracing.options import TraceOptions
-from circuitbase.tracing.replacement import ReplacedMlp
+from circuitbase.tracing.replacement import ReplacedLayer
+from circuitbase.tracing.traced_rows import TracedRows
 
 
 @dataclass(frozen=True)
 class Assembled:
-    """The stored graph and the scores of the whole one and of it."""
+    """The stored graph, the scores of the whole one and of it, and the sizes before pruning.
+
+    `kept_nodes` says which nodes are stored, `edges` are theirs by the numbers before pruning.
+    """
 
     graph: AttributionGraph
     scores: Scores
+    counts: Counts
+    kept_nodes: Bool[np.ndarray, " node"]
+    edges: Edges
 
 
-@dataclass(frozen=True)
-class _Kept:
-    nodes: Bool[np.ndarray, " node"]
-    edges: Bool[np.ndarray, " edge"]
-    node_influence: Float64[np.ndarray, " node"]
-    edge_influence: Float64[np.ndarray, " edge"]
+def assemble(
+    nodes: Nodes,
+    rows: TracedRows,
+    layers: Sequence[ReplacedLayer],
+    *,
+    left_out: Bool[np.ndarray, " node"],
+    options: TraceOptions,
+) -> Assembled:
+    """Returns the graph to store; influences are those of the whole graph, so that they compare between traces.
 
-
-def assemble(nodes: Nodes, effects: Effects, mlps: Sequence[ReplacedMlp], *, options: TraceOptions) -> Assembled:
-    """Returns the graph to store; influences are those of the whole graph, so that they compare between traces."""
-    total = absolute_input(effects.target, effects.weight, n_nodes=len(nodes))
-    kept = _kept(nodes, effects, total, options=options)
-    graph = AttributionGraph(**_typed({**_columns(nodes, effects, total, kept), **_active(mlps)}))
-    return Assembled(graph=graph, scores=_scores(nodes, effects, total, kept, graph))
-
-
-def _kept(nodes: Nodes, effects: Effects, total: Float64[np.ndarray, " node"], *, options: TraceOptions) -> _Kept:
+    `left_out` are the features that `max_features` did not reach: they are no nodes, and what they do is in
+    the rest of their targets.
+    """
+    blocks = [block.among(~left_out) for block in rows.blocks] if left_out.any() else rows.blocks
+    influence = block_influence(blocks, rows.absolute_input, nodes.weight)
+    n_edges = sum(block.n_edges for block in blocks)
     if options.prune:
         found = pruned(
             nodes.kind,
-            effects.source,
-            effects.target,
-            effects.weight,
-            nodes.output_weight,
+            blocks,
+            nodes.weight,
+            influence=influence,
             node_threshold=options.node_threshold,
             edge_threshold=options.edge_threshold,
-            total=total,
+            silent=nodes.is_silent,
         )
-        return _Kept(found.kept_nodes, found.kept_edges, found.node_influence, found.edge_influence)
-    share = input_share(effects.target, effects.weight, total)
-    influence = node_influence(effects.source, effects.target, share, nodes.output_weight)
-    return _Kept(
-        nodes=np.ones(len(nodes), dtype=bool),
-        edges=np.ones(len(effects.source), dtype=bool),
-        node_influence=influence,
-        edge_influence=edge_influence(effects.target, share, nodes.output_weight, influence),
+        kept_nodes, edges = found.kept_nodes & ~left_out, found.edges
+    else:
+        kept_nodes, edges = ~left_out, all_edges(blocks)
+    graph = AttributionGraph(**_typed({**_columns(nodes, rows, kept_nodes, edges, influence), **_active(layers)}))
+    held = sum(float(block.absolute_input().sum()) for block in blocks)
+    whole = float(rows.absolute_input.sum())
+    return Assembled(
+        graph=graph,
+        scores=_scores(nodes, rows, influence, kept_nodes, graph, kept_mass=held / whole if whole else 1.0),
+        counts=Counts(
+            nodes=int((~left_out).sum()), edges=n_edges, active_features=sum(len(each.active) for each in layers)
+        ),
+        kept_nodes=kept_nodes,
+        edges=edges,
     )
 
 
-def _columns(nodes: Nodes, effects: Effects, total: Float64[np.ndarray, " node"], kept: _Kept) -> dict[str, np.ndarray]:
-    rows, edges = kept.nodes, kept.edges
-    new_index = np.cumsum(rows) - 1
-    rest = node_sums(effects.target[~edges], effects.weight[~edges], n_nodes=len(nodes))
-    n_nodes = int(rows.sum())
+def with_head_parts(graph: AttributionGraph, parts: HeadParts) -> AttributionGraph:
+    """Returns the graph with its edges' parts by head; edges are in the order that they were split in."""
+    columns = {
+        "head_edge": parts.edge,
+        "head_layer": parts.layer,
+        "head_index": parts.head,
+        "head_weight": parts.weight,
+    }
+    typed = {name: columns[name].astype(dtype) for name, dtype in HEAD_DTYPES.items()}
+    return replace(graph, **typed)
+
+
+def _columns(
+    nodes: Nodes,
+    rows: TracedRows,
+    kept: Bool[np.ndarray, " node"],
+    edges: Edges,
+    influence: Float64[np.ndarray, " node"],
+) -> dict[str, np.ndarray]:
+    new_index = np.cumsum(kept) - 1
+    n_nodes = int(kept.sum())
+    has_account = nodes.is_target & rows.is_traced
+    rest = rows.net_input - node_sums(edges.target, edges.weight, n_nodes=len(nodes))
+    share = input_share(edges.target, edges.weight, rows.absolute_input)
     return {
-        "node_kind": nodes.kind[rows],
-        "node_layer": nodes.layer[rows],
-        "node_position": nodes.position[rows],
+        "node_kind": nodes.kind[kept],
+        "node_layer": nodes.layer[kept],
+        "node_position": nodes.position[kept],
         "node_key_position": np.full(n_nodes, -1),
-        "node_unit": nodes.unit[rows],
-        "node_activation": nodes.activation[rows],
-        "node_influence": kept.node_influence[rows],
-        "node_preactivation": nodes.preactivation[rows],
-        "node_bias_effect": np.where(nodes.is_target, effects.bias_effect, np.nan)[rows],
-        "node_rest": np.where(nodes.is_target, rest, np.nan)[rows],
-        "node_absolute_input": np.where(nodes.is_target, total, np.nan)[rows],
-        "node_silent": np.zeros(n_nodes),
-        "node_margin": np.full(n_nodes, np.nan),
-        "edge_source": new_index[effects.source[edges]],
-        "edge_target": new_index[effects.target[edges]],
-        "edge_port": np.zeros(int(edges.sum())),
-        "edge_weight": effects.weight[edges],
-        "edge_influence": kept.edge_influence[edges],
+        "node_unit": nodes.unit[kept],
+        "node_activation": nodes.activation[kept],
+        "node_influence": influence[kept],
+        "node_preactivation": np.where(has_account, nodes.preactivation, np.nan)[kept],
+        "node_bias_effect": np.where(has_account, rows.bias_effect, np.nan)[kept],
+        "node_rest": np.where(has_account, rest, np.nan)[kept],
+        "node_absolute_input": np.where(has_account, rows.absolute_input, np.nan)[kept],
+        "node_silent": nodes.is_silent[kept],
+        "node_margin": nodes.margin[kept],
+        "edge_source": new_index[edges.source],
+        "edge_target": new_index[edges.target],
+        "edge_port": np.zeros(len(edges.source)),
+        "edge_weight": edges.weight,
+        "edge_influence": edge_influence(edges.target, share, nodes.weight, influence),
     }
 
 
-def _active(mlps: Sequence[ReplacedMlp]) -> dict[str, np.ndarray]:
+def _active(layers: Sequence[ReplacedLayer]) -> dict[str, np.ndarray]:
     """Returns every active feature; positions without nodes have none."""
+    active = [each.active for each in layers]
     return {
-        "active_layer": np.repeat(np.arange(len(mlps)), [mlp.n_active for mlp in mlps]),
-        "active_position": np.concatenate([mlp.position.cpu().numpy() for mlp in mlps]),
-        "active_unit": np.concatenate([mlp.unit.cpu().numpy() for mlp in mlps]),
-        "active_value": np.concatenate([mlp.activation.cpu().numpy() for mlp in mlps]),
+        "active_layer": np.repeat(np.arange(len(layers)), [len(each) for each in active]),
+        "active_position": np.concatenate([each.position.cpu().numpy() for each in active]),
+        "active_unit": np.concatenate([each.unit.cpu().numpy() for each in active]),
+        "active_value": np.concatenate([each.activation.cpu().numpy() for each in active]),
     }
 
 
 def _typed(columns: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {name: columns[name].astype(dtype) for name, dtype in ARRAY_DTYPES.items()}
+    return {name: columns[name].astype(dtype, copy=False) for name, dtype in ARRAY_DTYPES.items()}
 
 
 def _scores(
-    nodes: Nodes, effects: Effects, total: Float64[np.ndarray, " node"], kept: _Kept, graph: AttributionGraph
+    nodes: Nodes,
+    rows: TracedRows,
+    influence: Float64[np.ndarray, " node"],
+    kept: Bool[np.ndarray, " node"],
+    graph: AttributionGraph,
+    *,
+    kept_mass: float,
 ) -> Scores:
-    whole = graph_scores(nodes.kind, effects.source, effects.target, effects.weight, nodes.output_weight, total=total)
-    stored = graph_scores(
-        graph.node_kind, graph.edge_source, graph.edge_target, graph.edge_weight, nodes.output_weight[kept.nodes]
+    error_share = np.divide(
+        rows.unexplained_input, rows.absolute_input, out=np.zeros(len(nodes)), where=rows.absolute_input > 0
     )
+    stored = graph_scores(graph.node_kind, graph.edge_source, graph.edge_target, graph.edge_weight, nodes.weight[kept])
+    has_account = nodes.is_target & rows.is_traced
     return Scores(
-        replacement=whole.replacement,
-        completeness=whole.completeness,
+        replacement=replacement_score(nodes.kind, influence),
+        completeness=completeness_score(error_share, influence, nodes.weight),
         pruned_replacement=stored.replacement,
         pruned_completeness=stored.completeness,
         account_violation=largest_violation(
-            effects.target,
-            effects.weight,
-            rest=np.zeros(len(nodes)),
-            bias_effect=effects.bias_effect,
-            preactivation=nodes.preactivation,
-            absolute_input=total,
+            rows.net_input[has_account],
+            bias_effect=rows.bias_effect[has_account],
+            preactivation=nodes.preactivation[has_account],
+            absolute_input=rows.absolute_input[has_account],
         ),
-        stored_account_violation=largest_violation(
-            graph.edge_target,
-            graph.edge_weight,
-            rest=graph.node_rest,
-            bias_effect=graph.node_bias_effect,
-            preactivation=graph.node_preactivation,
-            absolute_input=graph.node_absolute_input,
-        ),
+        stored_account_violation=stored_violation(graph),
+        kept_mass=kept_mass,
+    )
+
+
+def stored_violation(graph: AttributionGraph) -> float:
+    """Returns the largest violation of the accounts of a stored graph, from its own numbers."""
+    has_account = np.isfinite(graph.node_preactivation)
+    net = node_sums(graph.edge_target, graph.edge_weight, n_nodes=graph.n_nodes) + graph.node_rest.astype(np.float64)
+    return largest_violation(
+        net[has_account],
+        bias_effect=graph.node_bias_effect[has_account].astype(np.float64),
+        preactivation=graph.node_preactivation[has_account].astype(np.float64),
+        absolute_input=graph.node_absolute_input[has_account].astype(np.float64),
     )

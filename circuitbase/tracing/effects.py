@@ -1,151 +1,154 @@
-"""Direct effects: every edge of a prompt's attribution graph, by pulling read vectors back through the frozen model.
+"""Direct effects: the rows of a prompt's attribution graph, by pulling read vectors back through the frozen model.
 
-Targets of one layer go together, in blocks of neighbouring positions, and only over the positions up to the last one
-they read at. Edges come as lists; no array has a row and a column for every node.
+Only what lies below a target and not after it is visited. A row block has a column for every node that could
+act on its targets and no others; no array has a row and a column for every node.
 """
 
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int32, Int64
+from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from circuitbase.schema.kinds import NodeKind
-from circuitbase.tracing.frozen import FrozenModel, FrozenNorm, seeded
-from circuitbase.tracing.nodes import Nodes
-from circuitbase.tracing.outputs import Outputs
-from circuitbase.tracing.replacement import ReplacedMlp
-from circuitbase.tracing.writers import Writers
-
-BLOCK_NUMBERS = 2**20  # numbers in a block's gradient: small enough to stay in a core's cache, large enough to batch
+from circuitbase.tracing.frozen import FrozenModel, seeded
+from circuitbase.tracing.target_blocks import Point, Targets
+from circuitbase.tracing.writers import Place, Writers, Written
 
 
 @dataclass(frozen=True)
-class Effects:
-    """Edges sorted by target and source, without zeros, and each node's bias effect (0 where no target)."""
+class RowBlock:
+    """Effects of nodes (`source`, one a column) on a block's targets, and of all constants together."""
 
-    source: Int32[np.ndarray, " edge"]
-    target: Int32[np.ndarray, " edge"]
-    weight: Float[np.ndarray, " edge"]
-    bias_effect: Float64[np.ndarray, " node"]
-
-
-@dataclass(frozen=True)
-class _Block:
-    """Targets that are pulled back together; `layer` is the layer whose dictionary reads, n_layers for outputs."""
-
-    layer: int
-    node: Int64[np.ndarray, " target"]
-    read: Float[Tensor, "target d_model"]
-    position: Tensor  # of each target
-    constant: Float[Tensor, " target"]
+    source: Int64[np.ndarray, " column"]
+    weight: Float[Tensor, "target column"]
+    bias_effect: Float64[np.ndarray, " target"]
 
 
-def direct_effects(
-    frozen: FrozenModel,
-    written: Sequence[Writers],
-    mlps: Sequence[ReplacedMlp],
-    outputs: Outputs,
-    nodes: Nodes,
-    *,
-    block_numbers: int = BLOCK_NUMBERS,
-) -> Effects:
-    """Returns the effect of every node on every target that it reaches, and of all constants together."""
-    bias_effect = np.zeros(len(nodes))
-    sources, targets, weights = [], [], []
-    for block in _blocks(mlps, outputs, nodes, block_numbers=block_numbers):
-        matrix, columns, bias = _pulled_back(frozen, written, block)
-        row, column = np.nonzero(matrix)
-        sources.append(columns[column].astype(np.int32))
-        targets.append(block.node[row].astype(np.int32))
-        weights.append(matrix[row, column])
-        bias_effect[block.node] = bias
-    return Effects(
-        source=np.concatenate(sources),
-        target=np.concatenate(targets),
-        weight=np.concatenate(weights),
-        bias_effect=bias_effect,
-    )
+class FrozenPaths:
+    """The frozen model of a prompt together with everything that writes into it."""
 
+    def __init__(self, frozen: FrozenModel, written: Written) -> None:
+        self.frozen = frozen
+        self.written = written
+        self.d_model = written.tokens.writers[0].write.shape[-1]
 
-def _blocks(mlps: Sequence[ReplacedMlp], outputs: Outputs, nodes: Nodes, *, block_numbers: int) -> Iterator[_Block]:
-    """Yields all targets in node order, each block from one layer."""
-    for layer, mlp in enumerate(mlps):
-        rows = nodes.rows(NodeKind.FEATURE, layer)
-        start = 0
-        while start < len(rows):
-            stop = _block_end(nodes.position[rows], start, d_model=mlp.read.shape[1], block_numbers=block_numbers)
-            part = slice(start, stop)
-            yield _Block(layer, rows[part], mlp.read[part], mlp.position[part], torch.zeros_like(mlp.activation[part]))
-            start = stop
-    rows = nodes.rows(outputs.kind, len(mlps))
-    position = torch.from_numpy(nodes.position[rows]).long().to(outputs.read.device)
-    yield _Block(len(mlps), rows, outputs.read, position, outputs.constant)
+    def rows(self, targets: Targets) -> RowBlock:
+        """Returns the effects on targets that read at one place."""
+        position = targets.position_on(targets.read.device)
+        found = _Collected(n_positions=targets.n_positions, bias=targets.constant.double())
+        layer = targets.layer
+        gradient = self._first_gradient(targets, position, found)
+        for below in range(layer - 1, -1, -1):
+            gradient = self._past_block(gradient, below, found)
+        if gradient is not None:
+            found.add(gradient, self.written.tokens)
+        return found.result()
 
+    def _first_gradient(
+        self, targets: Targets, position: Tensor, found: "_Collected"
+    ) -> Float[Tensor, "position target d_model"] | None:
+        """Returns the gradient at the input of the block that the targets read in, None if that is all there is."""
+        layer, n_positions = targets.layer, found.n_positions
+        if targets.point == Point.ATTENTION:
+            attention = self.frozen.layers[layer].read_attention
+            assert attention is not None
+            found.add_bias((targets.read * attention.constant[position]).sum(-1))
+            return attention.at_input(attention.mixed_from(targets.read, position, n_positions=n_positions))
+        assert targets.norm is not None
+        found.add_bias(targets.norm.constant(targets.read))
+        rows = targets.norm.pulled(targets.read, position)
+        if targets.point == Point.BLOCK_INPUT or self.frozen.layers[layer].parallel:
+            return seeded(rows, position, n_positions=n_positions)
+        # each target reads at one position alone, so its values are mixed from there and not from everywhere
+        attention = self.frozen.layers[layer].attention
+        found.add_bias((rows * attention.constant[position]).sum(-1))
+        mixed = attention.mixed_from(rows, position, n_positions=n_positions)
+        gradient = seeded(rows, position, n_positions=n_positions)
+        if layer == 0:
+            self._read_tokens(gradient, mixed, found)
+            return None
+        return gradient + attention.at_input(mixed)
 
-def _block_end(position: Int32[np.ndarray, " target"], start: int, *, d_model: int, block_numbers: int) -> int:
-    """Returns where a block that begins at `start` ends: targets sorted by position, at least one."""
-    size = (np.arange(len(position) - start) + 1) * (position[start:] + 1) * d_model
-    return start + max(1, int(np.searchsorted(size, block_numbers, side="right")))
+    def _past_block(
+        self, gradient: Float[Tensor, "position target d_model"] | None, layer: int, found: "_Collected"
+    ) -> Float[Tensor, "position target d_model"] | None:
+        """Returns the gradient before a block of the one after it; None if nothing lies below."""
+        assert gradient is not None
+        block = self.frozen.layers[layer]
+        found.add(gradient, self.written.mlp[layer])
+        skipped = block.past_features(gradient)
+        through_attention = gradient if skipped is None or block.parallel else gradient + skipped
+        direct = gradient if skipped is None else gradient + skipped
+        found.add(through_attention, self.written.attention[layer])
+        if self.written.attention[layer].writers:
+            return direct
+        mixed = block.attention.mixed(through_attention)
+        if layer == 0:
+            self._read_tokens(direct, mixed, found)
+            return None
+        return direct + block.attention.at_input(mixed)
 
+    def _read_tokens(
+        self,
+        gradient: Float[Tensor, "position target d_model"],
+        mixed: Float[Tensor, "position target group_value"],
+        found: "_Collected",
+    ) -> None:
+        """Collects what tokens do past attention 0 and through it; the latter at its values, where it is less work."""
+        found.add(gradient, self.written.tokens)
+        found.add(mixed, self._token_values)
 
-def _pulled_back(
-    frozen: FrozenModel, written: Sequence[Writers], block: _Block
-) -> tuple[np.ndarray, Int64[np.ndarray, " column"], Float64[np.ndarray, " target"]]:
-    """Returns the effects [target, column] on a block's targets, the node of each column, and the bias effects."""
-    norm = _norm_before(frozen, block.layer)
-    gradient = seeded(norm, block.read, block.position)
-    collected = _Collected(n_positions=len(gradient), bias=block.constant.double() + norm.constant(block.read).double())
-    below = block.layer
-    if block.layer == len(frozen.layers):
-        collected.add(gradient, written[below])
-        below -= 1
-        gradient = frozen.layers[below].past_features(gradient)
-    for layer in range(below, -1, -1):  # the gradient is at the residual stream before this layer's MLP
-        attention = frozen.layers[layer].attention
-        collected.add_constant(gradient, attention.constant)
-        gradient = gradient + attention.pulled(gradient)
-        collected.add(gradient, written[layer])
-        if layer > 0:
-            gradient = frozen.layers[layer - 1].past_features(gradient)
-    return collected.result()
-
-
-def _norm_before(frozen: FrozenModel, layer: int) -> FrozenNorm:
-    return frozen.layers[layer].read if layer < len(frozen.layers) else frozen.final_norm
+    @cached_property
+    def _token_values(self) -> Place:
+        """Returns what the tokens write as attention 0's values read it."""
+        to_input = self.frozen.layers[0].attention.to_input
+        (writers,) = self.written.tokens.writers
+        return Place((Writers(writers.write @ to_input.T, writers.node, with_constant=writers.with_constant),), None)
 
 
 class _Collected:
-    """Effects gathered on the way down, one part per place where something is written."""
+    """Effects gathered on the way down, a part for each layer's features and for each other kind of writer."""
 
     def __init__(self, *, n_positions: int, bias: Float[Tensor, " target"]) -> None:
         self.n_positions = n_positions
         self.bias = bias
-        self.parts: list[Tensor] = []
-        self.nodes: list[np.ndarray] = []
+        self.parts: dict[bytes, Tensor] = {}
+        self.nodes: dict[bytes, np.ndarray] = {}
 
-    def add(self, gradient: Float[Tensor, "position target d_model"], written: Writers) -> None:
-        """Adds the effects of what is written where the gradient is; the last slot goes to the bias."""
-        write = written.write[: self.n_positions]
-        effect = torch.bmm(gradient, write.transpose(1, 2))
-        self.bias = self.bias + effect[:, :, -1].double().sum(0)
-        self.parts.append(effect[:, :, :-1].transpose(0, 1).reshape(effect.shape[1], -1))
-        self.nodes.append(written.node[: self.n_positions, :-1].ravel())
+    def add_bias(self, effect: Float[Tensor, " target"]) -> None:
+        """Adds the effect of a constant."""
+        self.bias = self.bias + effect.double()
 
-    def add_constant(
-        self, gradient: Float[Tensor, "position target d_model"], constant: Float[Tensor, "prompt_position d_model"]
-    ) -> None:
-        """Adds the effect of a constant to the bias."""
-        effect = torch.bmm(gradient, constant[: self.n_positions, :, None])
-        self.bias = self.bias + effect[:, :, 0].double().sum(0)
+    def add(self, gradient: Float[Tensor, "position target d_model"], place: Place) -> None:
+        """Adds the effects of what is written where the gradient is."""
+        if place.constant is not None:
+            effect = torch.bmm(gradient, place.constant[: self.n_positions, :, None])
+            self.bias = self.bias + effect[:, :, 0].sum(0, dtype=torch.float64)
+        for writers in place.writers:
+            self._add_writers(gradient, writers)
 
-    def result(self) -> tuple[np.ndarray, Int64[np.ndarray, " column"], Float64[np.ndarray, " target"]]:
-        """Returns the effects with a column per node, ascending, and the bias effects."""
-        nodes = np.concatenate(self.nodes)
-        order = np.argsort(nodes, kind="stable")
-        order = order[nodes[order] >= 0]
-        joined = torch.cat(self.parts, dim=1)
-        chosen = joined[:, torch.from_numpy(order).to(joined.device)]
-        return chosen.cpu().numpy(), nodes[order], self.bias.cpu().numpy()
+    def _add_writers(self, gradient: Float[Tensor, "position target d_model"], writers: Writers) -> None:
+        effect = torch.bmm(gradient, writers.write[: self.n_positions].transpose(1, 2))
+        if writers.with_constant:
+            self.bias = self.bias + effect[:, :, -1].sum(0, dtype=torch.float64)
+        filled, nodes = writers.filled_up_to(self.n_positions)
+        if len(nodes) == 0:
+            return
+        part = effect.transpose(0, 1).reshape(effect.shape[1], -1)
+        if len(nodes) < part.shape[1]:
+            part = part.index_select(1, filled)
+        key = nodes[:1].tobytes()  # writers of the same nodes, at other layers, begin with the same one
+        if key in self.parts:
+            self.parts[key] += part
+        else:
+            self.parts[key], self.nodes[key] = part, nodes
+
+    def result(self) -> RowBlock:
+        """Returns the effects with a column per node."""
+        return RowBlock(
+            source=np.concatenate(list(self.nodes.values())),
+            weight=torch.cat(list(self.parts.values()), dim=1),
+            bias_effect=self.bias.cpu().numpy(),
+        )

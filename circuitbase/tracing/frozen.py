@@ -15,80 +15,82 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from circuitbase.tracing.dictionaries import Dictionary, LayerDictionary
-from circuitbase.tracing.hooks import Hook
+from circuitbase.tracing.frozen_attention import FrozenAttention, frozen_attention, read_attention
+from circuitbase.tracing.frozen_norm import FrozenNorm, frozen_norm, no_norm
+from circuitbase.tracing.hooks import READS_BEFORE_MLP, WRITES_OF_ATTENTION, Hook
 from circuitbase.tracing.models import TracedModel
-from circuitbase.tracing.parts import Attention, Block, Norm
+from circuitbase.tracing.parts import Block
 from circuitbase.tracing.run import LayerRun, PromptRun
 
 
 @dataclass(frozen=True)
-class FrozenNorm:
-    """`weight · (x − mean x) / denominator[position] + bias`, where a None or an unset flag leaves that out."""
-
-    denominator: Float[Tensor, " position"]
-    weight: Float[Tensor, " d_model"] | None
-    bias: Float[Tensor, " d_model"] | None
-    centred: bool
-
-    def folded(self, rows: Float[Tensor, "row d_model"]) -> Float[Tensor, "row d_model"]:
-        """Returns rows that read the norm's output as rows that read its input times the denominator."""
-        if self.weight is not None:
-            rows = rows * self.weight
-        return rows - rows.mean(-1, keepdim=True) if self.centred else rows
-
-    def constant(self, rows: Float[Tensor, "row d_model"]) -> Float[Tensor, " row"]:
-        """Returns what rows that read the norm's output read of its bias."""
-        return torch.zeros_like(rows[:, 0]) if self.bias is None else rows @ self.bias
-
-
-@dataclass(frozen=True)
-class FrozenAttention:
-    """OV circuits under constant patterns, with the norm before them.
-
-    `to_heads` maps a gradient at the output to the heads' values, `mix[head, key, query]` is the
-    pattern over the norm's denominator at the key, `to_input` maps values to the norm's input.
-    `constant` is what the layer writes whatever it reads (biases of norm, values and output).
-    """
-
-    to_heads: Float[Tensor, "d_model value"]
-    mix: Float[Tensor, "head position position"]
-    to_input: Float[Tensor, "value d_model"]
-    constant: Float[Tensor, "position d_model"]
-
-    def pulled(self, gradient: Float[Tensor, "position target d_model"]) -> Float[Tensor, "position target d_model"]:
-        """Returns the gradient at the input of a gradient at the output; positions may end early."""
-        n_positions, n_targets, d_model = gradient.shape
-        n_heads = self.mix.shape[0]
-        values = gradient.reshape(-1, d_model) @ self.to_heads
-        by_head = values.reshape(n_positions, n_targets, n_heads, -1).permute(2, 0, 1, 3)
-        mixed = self.mix[:, :n_positions, :n_positions] @ by_head.reshape(n_heads, n_positions, -1)
-        by_position = mixed.reshape(n_heads, n_positions, n_targets, -1).permute(1, 2, 0, 3)
-        return (by_position.reshape(n_positions * n_targets, -1) @ self.to_input).reshape(gradient.shape)
-
-
-@dataclass(frozen=True)
 class FrozenLayer:
-    """One block: its attention, where its dictionary reads, and the path past the features (`W_skip`).
+    """One block, with what its dictionary reads through and writes through.
 
-    `skip` maps a gradient at the MLP's output to the read point's norm's input times its denominator.
+    `read` lies between the residual stream before the MLP and where a transcoder reads it, `read_attention`
+    between the block's input and where an attention SAE reads; without either, features are no targets.
+    `write` lies between where the dictionary writes and the residual stream, as its linear part
+    [d_write, d_model] if it is not the identity, then a bias, then a norm. `skip` maps a gradient at the residual stream,
+    over the denominator of `write`, to the input of `read` times its denominator.
     """
 
     attention: FrozenAttention
-    read: FrozenNorm
+    parallel: bool
+    read: FrozenNorm | None
+    read_attention: FrozenAttention | None
+    write_matrix: Float[Tensor, "d_write d_model"] | None
+    write_bias: Float[Tensor, " d_model"] | None
+    write: FrozenNorm
     skip: Float[Tensor, "d_model d_model"] | None
 
     def past_features(
         self, gradient: Float[Tensor, "position target d_model"]
-    ) -> Float[Tensor, "position target d_model"]:
-        """Returns the gradient at the residual stream before the MLP of one after it."""
+    ) -> Float[Tensor, "position target d_model"] | None:
+        """Returns what the skip path adds to the gradient before the MLP of one after it, None without one."""
         if self.skip is None:
-            return gradient
-        return gradient + (gradient @ self.skip) / self.read.denominator[: len(gradient), None, None]
+            return None
+        return (gradient @ self.skip) / self._skip_denominator[: len(gradient), None, None]
+
+    def skipped(
+        self, gradient: Float[Tensor, "row d_model"], position: Int[Tensor, " row"]
+    ) -> Float[Tensor, "row d_model"] | None:
+        """Returns the same for gradients that are at one position each."""
+        if self.skip is None:
+            return None
+        return (gradient @ self.skip) / self._skip_denominator[position, None]
+
+    def pushed_past_features(
+        self, x: Float[Tensor, "position row d_model"]
+    ) -> Float[Tensor, "position row d_model"] | None:
+        """Returns what the skip path writes of what the MLP reads, None without one: the transpose of the above."""
+        if self.skip is None:
+            return None
+        return (x @ self.skip.T) / self._skip_denominator[: len(x), None, None]
+
+    @property
+    def _skip_denominator(self) -> Float[Tensor, " position"]:
+        assert self.read is not None
+        return self.read.denominator * self.write.denominator
+
+    def written_bias(self, n_positions: int) -> Float[Tensor, "position d_model"]:
+        """Returns what is written whatever the dictionary writes: biases behind its write point."""
+        every = torch.arange(n_positions, device=self.write.denominator.device)
+        nothing = self.write.denominator.new_zeros(n_positions, self.attention.to_input.shape[1])
+        found = nothing if self.write_bias is None else self.write.applied(nothing + self.write_bias, every)
+        return found if self.write.bias is None else found + self.write.bias
+
+    def written(
+        self, vectors: Float[Tensor, "write d_write"], position: Int[Tensor, " write"]
+    ) -> Float[Tensor, "write d_model"]:
+        """Returns what vectors at the dictionary's write point become in the residual stream."""
+        if self.write_matrix is not None:
+            vectors = vectors @ self.write_matrix
+        return self.write.applied(vectors, position)
 
 
 @dataclass(frozen=True)
 class FrozenModel:
-    """The frozen model of one prompt."""
+    """The frozen model of one prompt; `final_norm` is read at the residual stream after the last block."""
 
     layers: tuple[FrozenLayer, ...]
     final_norm: FrozenNorm
@@ -98,71 +100,87 @@ def freeze(model: TracedModel, dictionary: Dictionary, run: PromptRun) -> Frozen
     """Returns the frozen model of a prompt that was run."""
     blocks = zip(model.parts.blocks, dictionary.layers, run.layers, strict=True)
     return FrozenModel(
-        layers=tuple(_layer(block, transcoder, dictionary.reads, seen) for block, transcoder, seen in blocks),
-        final_norm=frozen_norm(model.parts.final_norm, run.final_norm_input),
+        layers=tuple(_layer(block, features, dictionary, seen) for block, features, seen in blocks),
+        final_norm=frozen_norm(model.parts.final_norm, run.final),
     )
-
-
-def frozen_norm(norm: Norm, x: Float[Tensor, "position d_model"]) -> FrozenNorm:
-    """Returns a norm with the denominators it has on `x`."""
-    variance = x.var(-1, correction=0) if norm.centred else x.square().mean(-1)
-    return FrozenNorm(
-        denominator=(variance + norm.epsilon).sqrt(), weight=norm.weight, bias=norm.bias, centred=norm.centred
-    )
-
-
-def frozen_read(norm: Norm, reads: Hook, x: Float[Tensor, "position d_model"]) -> FrozenNorm:
-    """Returns what lies between the residual stream `x` and the point where a dictionary reads."""
-    if reads == Hook.RESIDUAL_MID:
-        return FrozenNorm(denominator=torch.ones_like(x[:, 0]), weight=None, bias=None, centred=False)
-    frozen = frozen_norm(norm, x)
-    if reads == Hook.MLP_NORMALIZED:
-        return FrozenNorm(denominator=frozen.denominator, weight=None, bias=None, centred=frozen.centred)
-    return frozen
-
-
-def read_values(read: FrozenNorm, reads: Hook, seen: LayerRun) -> Float[Tensor, "position d_model"]:
-    """Returns `r`, what a dictionary reads at every position."""
-    if reads == Hook.RESIDUAL_MID:
-        return seen.mlp_norm_input
-    if reads == Hook.MLP_INPUT:
-        return seen.mlp_norm_output
-    return read.folded(seen.mlp_norm_input) / read.denominator[:, None]
 
 
 def seeded(
-    read: FrozenNorm, vectors: Float[Tensor, "target d_model"], position: Int[Tensor, " target"]
+    rows: Float[Tensor, "target d_model"], position: Int[Tensor, " target"], *, n_positions: int
 ) -> Float[Tensor, "position target d_model"]:
-    """Returns the gradients, up to the last position read at, of reads behind a norm."""
-    gradient = vectors.new_zeros(int(position.max()) + 1, *vectors.shape)
-    rows = torch.arange(len(position), device=position.device)
-    gradient[position, rows] = read.folded(vectors) / read.denominator[position, None]
+    """Returns the gradients, over the first positions, of targets that read with one row at one position each."""
+    gradient = rows.new_zeros(n_positions, *rows.shape)
+    gradient[position, torch.arange(len(position), device=position.device)] = rows
     return gradient
 
 
-def _layer(block: Block, transcoder: LayerDictionary, reads: Hook, seen: LayerRun) -> FrozenLayer:
-    read = frozen_read(block.mlp_norm, reads, seen.mlp_norm_input)
+def read_values(layer: FrozenLayer, reads: Hook, seen: LayerRun) -> Float[Tensor, "position d_read"]:
+    """Returns `r`, what a dictionary reads at every position."""
+    match reads:
+        case Hook.RESIDUAL_MID:
+            return seen.before_mlp
+        case Hook.MLP_NORMALIZED:
+            assert layer.read is not None
+            return layer.read.folded(seen.before_mlp) / layer.read.denominator[:, None]
+        case Hook.MLP_INPUT:
+            return seen.mlp_input
+    return write_values(reads, seen)
+
+
+def write_values(writes: Hook, seen: LayerRun) -> Float[Tensor, "position d_write"]:
+    """Returns `y`, what a dictionary reconstructs at every position."""
+    match writes:
+        case Hook.MLP_OUTPUT:
+            return seen.mlp_output
+        case Hook.MLP_WRITE:
+            return seen.mlp_write
+        case Hook.HEAD_VALUES:
+            return seen.head_values
+        case Hook.ATTENTION_OUTPUT:
+            return seen.attention_output
+    assert writes == Hook.ATTENTION_WRITE
+    return seen.attention_write
+
+
+def _layer(block: Block, features: LayerDictionary, dictionary: Dictionary, seen: LayerRun) -> FrozenLayer:
+    read = _read(block, dictionary.reads, seen)
+    write, matrix = _write(block, dictionary.writes, seen)
+    b_O = block.attention.b_O
+    on_attention = dictionary.writes in WRITES_OF_ATTENTION
     return FrozenLayer(
-        attention=_attention(
-            block.attention, frozen_norm(block.attention_norm, seen.attention_norm_input), seen.pattern
-        ),
+        attention=frozen_attention(block, seen),
+        parallel=block.parallel,
         read=read,
-        skip=None if transcoder.W_skip is None else read.folded(transcoder.W_skip),
+        read_attention=read_attention(block, seen, hook=dictionary.reads) if on_attention else None,
+        write_matrix=matrix,
+        write_bias=None if matrix is None or b_O is None else b_O.to(seen.input),
+        write=write,
+        skip=None if features.W_skip is None or read is None else read.folded(write.shaped(features.W_skip.T).T),
     )
 
 
-def _attention(
-    attention: Attention, norm: FrozenNorm, pattern: Float[Tensor, "head position position"]
-) -> FrozenAttention:
-    W_V, W_O = attention.W_V, attention.W_O
-    rows = W_V.transpose(1, 2)  # [head, d_head, d_model]
-    constant_value = torch.zeros_like(rows[:, :, 0]) if norm.bias is None else rows @ norm.bias
-    if attention.b_V is not None:
-        constant_value = constant_value + attention.b_V
-    written = torch.einsum("hqk,he,hed->qd", pattern, constant_value, W_O)
-    return FrozenAttention(
-        to_heads=W_O.reshape(-1, W_O.shape[-1]).T,
-        mix=pattern.transpose(1, 2) / norm.denominator[None, :, None],
-        to_input=norm.folded(rows.reshape(-1, rows.shape[-1])),
-        constant=written if attention.b_O is None else written + attention.b_O,
-    )
+def _read(block: Block, reads: Hook, seen: LayerRun) -> FrozenNorm | None:
+    """Returns what lies between the residual stream before the MLP and where a dictionary reads."""
+    if reads not in READS_BEFORE_MLP:
+        return None
+    if reads == Hook.RESIDUAL_MID or block.mlp_norm is None:
+        return no_norm(seen.before_mlp)
+    frozen = frozen_norm(block.mlp_norm, seen.before_mlp)
+    if reads == Hook.MLP_INPUT:
+        return frozen
+    return FrozenNorm(denominator=frozen.denominator, weight=None, bias=None, centred=frozen.centred)
+
+
+def _write(block: Block, writes: Hook, seen: LayerRun) -> tuple[FrozenNorm, Tensor | None]:
+    """Returns what lies between where a dictionary writes and the residual stream: a norm, a matrix before it."""
+    match writes:
+        case Hook.MLP_OUTPUT if block.mlp_post_norm is not None:
+            return frozen_norm(block.mlp_post_norm, seen.mlp_output), None
+        case Hook.ATTENTION_OUTPUT if block.attention_post_norm is not None:
+            return frozen_norm(block.attention_post_norm, seen.attention_output), None
+        case Hook.HEAD_VALUES:
+            W_O = block.attention.W_O.to(seen.head_values.dtype)
+            norm = block.attention_post_norm
+            after = no_norm(seen.input) if norm is None else frozen_norm(norm, seen.attention_output)
+            return after, W_O.reshape(-1, W_O.shape[-1])
+    return no_norm(seen.input), None

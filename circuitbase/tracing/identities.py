@@ -23,23 +23,28 @@ TOKENIZER_FILES = (
 )
 
 
-def read_model_identity(folder: str | Path) -> ModelIdentity:
+def read_model_identity(folder: str | Path, *, allow_pickle: bool = False) -> ModelIdentity:
     """Returns the identity of the model in a folder or at a hub id; raises ModelError if it cannot be used.
 
-    The digest covers config.json and the safetensors weights; a hub model's is its commit.
+    The digest covers config.json and the weights: the safetensors files or, with `allow_pickle` and
+    none of those, torch's; a hub model's is its commit.
     """
-    return located_model_identity(locate(folder, what="model"))
+    located = locate(folder, what="model", allow_pickle=allow_pickle)
+    return located_model_identity(located, allow_pickle=allow_pickle)
 
 
-def located_model_identity(located: Located) -> ModelIdentity:
+def located_model_identity(located: Located, *, allow_pickle: bool = False) -> ModelIdentity:
     """Returns the identity of a model whose folder is known."""
     config = read_model_config(located.folder)
     weights = sorted(located.folder.glob("*.safetensors"))
-    if not weights:
+    pickles = sorted(located.folder.glob("pytorch_model*.bin"))
+    if not weights and not (pickles and allow_pickle):
         raise ModelError(
-            f"{located.folder} should hold the model's weights as safetensors, but holds none; "
-            "save the model with transformers' save_pretrained"
+            f"{located.folder} should hold the model's weights as safetensors, but holds "
+            + ("pickles alone; allow pickles if you trust whoever made them, or " if pickles else "none; ")
+            + "save the model with transformers' save_pretrained"
         )
+    weights = weights or pickles
     tokenizer = [path for name in TOKENIZER_FILES if (path := located.folder / name).exists()]
     return ModelIdentity(
         name=located.name,

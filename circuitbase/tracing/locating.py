@@ -14,7 +14,8 @@ from circuitbase.errors import ModelError
 HUB_ID = re.compile(
     r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(?P<subfolder>(?:/[\w-][\w.-]*)*)(?:@(?P<revision>[\w./-]+))?"
 )
-WANTED = ("*.json", "*.yaml", "*.safetensors", "*.txt", "*.model")  # never a pickle
+WANTED = ("*.json", "*.yaml", "*.safetensors", "*.txt", "*.model", "*.jinja")  # no pickle
+PICKLES = ("*.bin",)
 NAME_FILE = "circuitbase.json"
 
 
@@ -27,12 +28,13 @@ class Located:
     revision: str | None
 
 
-def locate(place: str | Path, *, what: str) -> Located:
+def locate(place: str | Path, *, what: str, allow_pickle: bool = False) -> Located:
     """Returns where `place` lies, fetching it from the hub if it is a hub id; raises ModelError if nowhere.
 
-    `what` is what errors call it: model or dictionary. A local folder is called what its
-    `circuitbase.json` says (`{"name": ...}`), else by its own name; a folder called `model` takes
-    its parent's name, and `transcoders`, which says what it holds, is shortened to `tc`.
+    `what` is what errors call it: model or dictionary. Pickles are fetched with `allow_pickle` alone.
+    A local folder is called what its `circuitbase.json` says (`{"name": ...}`), else by its own name; a
+    folder called `model` takes its parent's name, and `transcoders`, which says what it holds, is
+    shortened to `tc`.
     """
     folder = Path(place).expanduser()
     if folder.is_dir():
@@ -43,7 +45,7 @@ def locate(place: str | Path, *, what: str) -> Located:
             f"the {what} {str(place)!r} should be a folder or a hub id such as openai-community/gpt2, "
             "but there is no such folder; check the path"
         )
-    return _from_hub(hub, what=what)
+    return _from_hub(hub, what=what, files=(*WANTED, *PICKLES) if allow_pickle else WANTED)
 
 
 def _local_name(folder: Path) -> str:
@@ -63,7 +65,7 @@ def plain_name(name: str) -> str:
     return re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-") or "unnamed"
 
 
-def _from_hub(hub: re.Match[str], *, what: str) -> Located:
+def _from_hub(hub: re.Match[str], *, what: str, files: tuple[str, ...]) -> Located:
     try:
         from huggingface_hub import snapshot_download
         from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -73,7 +75,7 @@ def _from_hub(hub: re.Match[str], *, what: str) -> Located:
             "give a folder, or install circuitbase[trace]"
         ) from error
     repository, subfolder, revision = hub["repository"], hub["subfolder"].strip("/"), hub["revision"]
-    wanted = [f"{subfolder}/{pattern}" if subfolder else pattern for pattern in WANTED]
+    wanted = [f"{subfolder}/{pattern}" if subfolder else pattern for pattern in files]
     try:
         snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except (OSError, HfHubHTTPError, HFValidationError) as error:

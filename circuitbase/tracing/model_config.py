@@ -30,18 +30,14 @@ class ModelConfig:
 
 
 def read_model_config(folder: Path) -> ModelConfig:
-    """Returns what `folder/config.json` says; raises ModelError if it does not describe a supported model."""
+    """Returns what `folder/config.json` says; raises ModelError if it does not describe a supported model.
+
+    A model that reads more than text says it under `text_config`. What is left out there has the
+    default of its architecture, which transformers knows.
+    """
     path = folder / "config.json"
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ModelError(
-            f"{folder} should be a Hugging Face model folder, but its config.json cannot be read ({error.strerror}); "
-            "check the path"
-        ) from error
-    except ValueError as error:
-        raise ModelError(f"{path} should hold a model's configuration as JSON, but does not ({error})") from error
-    names = found.get("architectures") if isinstance(found, dict) else None
+    found = _read(path)
+    names = found.get("architectures")
     if not isinstance(names, list) or not names:
         raise ModelError(
             f"{path} should name the model's `architectures`, but does not; save the model with transformers"
@@ -50,9 +46,37 @@ def read_model_config(folder: Path) -> ModelConfig:
         name = architecture(str(names[0])).name
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+    inner = found.get("text_config")
+    if isinstance(inner, dict):
+        stated = {**found, **inner}
+        lacks = any(all(key not in stated for key in keys) for keys in KEYS.values())
+        found = {**_with_defaults(folder), **stated} if lacks else stated
     sizes = {word: _size(found, word, path) for word in KEYS}
     bos = found.get("bos_token_id")
     return ModelConfig(architecture=name, bos_token=bos if isinstance(bos, int) else None, **sizes)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ModelError(
+            f"{path.parent} should be a Hugging Face model folder, but its config.json cannot be read "
+            f"({error.strerror}); check the path"
+        ) from error
+    except ValueError as error:
+        raise ModelError(f"{path} should hold a model's configuration as JSON, but does not ({error})") from error
+    return found if isinstance(found, dict) else {}
+
+
+def _with_defaults(folder: Path) -> dict[str, Any]:
+    from transformers import AutoConfig  # seconds, which other folders need not wait for
+
+    try:
+        complete: dict[str, Any] = AutoConfig.from_pretrained(folder, local_files_only=True).get_text_config().to_dict()
+    except (OSError, ValueError, KeyError) as error:
+        raise ModelError(f"{folder / 'config.json'} cannot be read by transformers ({error}); correct it") from error
+    return complete
 
 
 def _size(found: dict[str, Any], word: str, path: Path) -> int:

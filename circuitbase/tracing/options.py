@@ -4,20 +4,15 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from circuitbase.errors import InputError
+from circuitbase.tracing.dtypes import DTYPE_NAMES, DType
+from circuitbase.tracing.targets import AskedTarget, RoleTarget
 
-TRACER_VERSION = 1
+__all__ = ["DTYPE_NAMES", "TRACER_VERSION", "DType", "RoleTarget", "TargetKind", "TraceOptions"]
 
-TargetKind = Literal["probable", "roles"]
-DType = Literal["float32", "float64"]
+TRACER_VERSION = 2
 
-
-@dataclass(frozen=True)
-class RoleTarget:
-    """An output by role: the logit of token `token` minus that of `minus` (None: minus the mean logit)."""
-
-    role: str
-    token: int
-    minus: int | None = None
+TargetKind = Literal["probable", "roles", "tokens", "features", "directions"]
+TARGET_KINDS: tuple[TargetKind, ...] = ("probable", "roles", "tokens", "features", "directions")
 
 
 @dataclass(frozen=True)
@@ -25,9 +20,15 @@ class TraceOptions:
     """Options that change numbers, and so enter the trace's id.
 
     `target` is `probable` (the fewest most probable tokens, at most `max_outputs`, that cover
-    `output_probability`) or `roles` (the role outputs that come with the prompt). Pruning keeps nodes
-    up to `node_threshold` and edges up to `edge_threshold` of the influence (Ameisen et al. 2025);
-    `prune=False` keeps everything.
+    `output_probability`) or what is given with the prompt: `roles`, `tokens`, `features`,
+    `directions`. Pruning keeps nodes up to `node_threshold` and edges up to `edge_threshold` of the
+    influence (Ameisen et al. 2025); `prune=False` keeps everything.
+
+    `max_features` traces that many features, the most influential first, and no others. With
+    `keep_mass` below 1 each target keeps its largest edges up to that share of its absolute input.
+    `silent` names (layer, feature) pairs that get their in-edges also where they do not fire.
+    `heads` splits each kept edge by the last attention head on its paths. `tf32` allows a GPU to
+    multiply in that format.
     """
 
     target: TargetKind = "probable"
@@ -37,6 +38,11 @@ class TraceOptions:
     node_threshold: float = 0.8
     edge_threshold: float = 0.98
     dtype: DType = "float32"
+    max_features: int | None = None
+    keep_mass: float = 1.0
+    silent: tuple[tuple[int, int], ...] = ()
+    heads: bool = False
+    tf32: bool = False
 
     def __post_init__(self) -> None:
         problems = [
@@ -45,33 +51,47 @@ class TraceOptions:
                 ("output_probability", self.output_probability),
                 ("node_threshold", self.node_threshold),
                 ("edge_threshold", self.edge_threshold),
+                ("keep_mass", self.keep_mass),
             )
             if not 0 < value <= 1
         ]
         if self.max_outputs < 1:
             problems.append(f"max_outputs must be at least 1, got {self.max_outputs}")
-        if self.target not in ("probable", "roles"):
-            problems.append(f"target must be probable or roles, got {self.target}")
-        if self.dtype not in ("float32", "float64"):
-            problems.append(f"dtype must be float32 or float64, got {self.dtype}")
+        if self.max_features is not None and self.max_features < 1:
+            problems.append(f"max_features must be at least 1, got {self.max_features}")
+        if self.target not in TARGET_KINDS:
+            problems.append(f"target must be one of {', '.join(TARGET_KINDS)}, got {self.target}")
+        if self.dtype not in DTYPE_NAMES:
+            problems.append(f"dtype must be one of {', '.join(DTYPE_NAMES)}, got {self.dtype}")
         if problems:
             raise InputError("; ".join(problems))
+        # a list from JSON or in another order asks for the same trace
+        object.__setattr__(self, "silent", tuple(sorted({(layer, feature) for layer, feature in self.silent})))
 
-    def request(self, roles: tuple[RoleTarget, ...] = ()) -> dict[str, Any]:
-        """Returns the target request that enters the configuration's id: no token ids in it."""
-        if self.target == "roles":
-            return {"kind": "roles", "roles": [role.role for role in roles]}
-        return {
-            "kind": "probable",
-            "max_outputs": self.max_outputs,
-            "output_probability": self.output_probability,
-        }
+    def request(self, targets: tuple[AskedTarget, ...] = ()) -> dict[str, Any]:
+        """Returns the target request that enters the configuration's id: nothing of one prompt in it."""
+        if self.target == "probable":
+            return {
+                "kind": "probable",
+                "max_outputs": self.max_outputs,
+                "output_probability": self.output_probability,
+            }
+        names = [target.name for target in targets if target.name is not None]
+        return {"kind": self.target, **({self.target: names} if names else {})}
 
     def numeric(self) -> dict[str, Any]:
-        """Returns the options, other than target and dtype, that enter the configuration's id."""
-        if not self.prune:
-            return {"prune": False}
-        return {"prune": True, "node_threshold": self.node_threshold, "edge_threshold": self.edge_threshold}
+        """Returns the options, other than target and dtype, that enter the configuration's id.
+
+        Those that were left alone are not listed, so that a new one renames no earlier trace.
+        """
+        found: dict[str, Any] = {"prune": self.prune}
+        if self.prune:
+            found |= {"node_threshold": self.node_threshold, "edge_threshold": self.edge_threshold}
+        for name in ("max_features", "keep_mass", "silent", "heads", "tf32"):
+            value = getattr(self, name)
+            if value != getattr(TraceOptions, name):
+                found[name] = [list(pair) for pair in value] if name == "silent" else value
+        return found
 
     def as_json(self) -> dict[str, Any]:
         """Returns the options as plain JSON values."""

@@ -1,17 +1,13 @@
-"""Where the parts of a loaded model are: one small adapter per architecture, and nothing else that differs.
+"""Where the parts of a loaded model are, in one form for every architecture; `adapters` finds them.
 
 Weights come in one form whatever the architecture: `W_V [head, d_model, d_head]` multiplies from the right,
 `W_O [head, d_head, d_model]` too, `W_U [token, d_model]` has a row per token.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from jaxtyping import Float
 from torch import Tensor, nn
-
-from circuitbase.tracing.architectures import architecture
 
 
 @dataclass(frozen=True)
@@ -77,52 +73,3 @@ class Parts:
     final_norm: Norm
     W_U: Float[Tensor, "token d_model"]
     b_U: Float[Tensor, " token"] | None
-
-
-def model_parts(module: nn.Module, *, architecture_name: str) -> Parts:
-    """Returns the parts of a Hugging Face model; raises ModelError for an architecture without an adapter."""
-    return ADAPTERS[architecture(architecture_name).name](module)
-
-
-def gpt2_parts(module: Any) -> Parts:
-    """Returns the parts of a GPT2LMHeadModel, whose Conv1D weights are [in, out]."""
-    transformer, n_heads = module.transformer, module.config.n_head
-    return Parts(
-        embedding=transformer.wte,
-        blocks=tuple(
-            Block(
-                module=block,
-                attention_norm=_layer_norm(block.ln_1),
-                attention=_gpt2_attention(block.attn, n_heads),
-                attention_post_norm=None,
-                mlp_norm=_layer_norm(block.ln_2),
-                mlp=block.mlp,
-                mlp_post_norm=None,
-            )
-            for block in transformer.h
-        ),
-        final_norm=_layer_norm(transformer.ln_f),
-        W_U=module.lm_head.weight,
-        b_U=module.lm_head.bias,
-    )
-
-
-def _gpt2_attention(attention: Any, n_heads: int) -> Attention:
-    weight, bias, output = attention.c_attn.weight, attention.c_attn.bias, attention.c_proj
-    d_model = weight.shape[0]
-    values = slice(2 * d_model, 3 * d_model)
-    return Attention(
-        module=attention,
-        output=output,
-        W_V=weight[:, values].reshape(d_model, n_heads, -1).transpose(0, 1),
-        b_V=bias[values].reshape(n_heads, -1),
-        W_O=output.weight.reshape(n_heads, -1, d_model),
-        b_O=output.bias,
-    )
-
-
-def _layer_norm(module: Any) -> Norm:
-    return Norm(module=module, weight=module.weight, bias=module.bias, epsilon=module.eps, centred=True)
-
-
-ADAPTERS: dict[str, Callable[[Any], Parts]] = {"GPT2LMHeadModel": gpt2_parts}

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from circuitbase.errors import InputError
 from circuitbase.graph.trace import DictionaryIdentity, ModelIdentity, TracedPrompt
 from circuitbase.schema import identity
-from circuitbase.tracing.options import TRACER_VERSION, RoleTarget, TraceOptions
+from circuitbase.tracing.options import TRACER_VERSION, TraceOptions
+from circuitbase.tracing.targets import AskedTarget, check_targets
 
 KIND = "features"
 
@@ -23,16 +23,17 @@ def plan(
     model: ModelIdentity,
     dictionary: DictionaryIdentity,
     prompt: TracedPrompt,
-    roles: tuple[RoleTarget, ...],
+    targets: tuple[AskedTarget, ...],
     options: TraceOptions,
 ) -> Plan:
-    """Returns the ids of a trace to be made; raises InputError for roles that cannot be traced."""
-    check_roles(roles, options=options, model=model)
+    """Returns the ids of a trace to be made; raises InputError for targets that cannot be traced."""
+    check_targets(targets, kind=options.target, model=model)
+    asked = asked_targets(targets, options=options)
     configuration = identity.configuration_id(
         kind=KIND,
         model_digest=model.digest,
         dictionary_digest=dictionary.digest,
-        targets=options.request(roles),
+        targets=options.request(asked),
         options=options.numeric(),
         dtype=options.dtype,
         tracer_version=TRACER_VERSION,
@@ -42,33 +43,16 @@ def plan(
             configuration=configuration,
             token_ids=prompt.token_ids,
             positions_without_nodes=prompt.positions_without_nodes,
-            target_tokens=[list(pair) for pair in target_tokens(roles, options=options)],
+            target_tokens=[list(target.identity) for target in asked],
         ),
         configuration_id=configuration,
         prompt_id=identity.prompt_id(tokenizer_digest=model.tokenizer_digest, token_ids=prompt.token_ids),
     )
 
 
-def target_tokens(roles: tuple[RoleTarget, ...], *, options: TraceOptions) -> tuple[tuple[int, int | None], ...]:
-    """Returns the (token, minus) pairs that the request names; none where the most probable tokens are asked for.
+def asked_targets(targets: tuple[AskedTarget, ...], *, options: TraceOptions) -> tuple[AskedTarget, ...]:
+    """Returns the targets that the request names; none where the most probable tokens are asked for.
 
     What a prompt set says of a prompt's answer is no part of a trace of the probable tokens.
     """
-    return tuple((role.token, role.minus) for role in roles) if options.target == "roles" else ()
-
-
-def check_roles(roles: tuple[RoleTarget, ...], *, options: TraceOptions, model: ModelIdentity) -> None:
-    """Raises InputError if role outputs are asked for and none is given, or one cannot be traced."""
-    if options.target != "roles":
-        return
-    if not roles:
-        raise InputError("the target `roles` needs an answer, and the prompt has none; give one, or ask for `probable`")
-    names = [role.role for role in roles]
-    if len(set(names)) < len(names):
-        raise InputError(f"each role must be given once, got {', '.join(names)}")
-    for role in roles:
-        for token in (role.token, *([] if role.minus is None else [role.minus])):
-            if not 0 <= token < model.d_vocab:
-                raise InputError(f"the token of role {role.role} must be 0 to {model.d_vocab - 1}, got {token}")
-        if role.token == role.minus:
-            raise InputError(f"the role {role.role} must compare two tokens, got {role.token} twice")
+    return () if options.target == "probable" else targets

@@ -1,12 +1,13 @@
 """Prompts as the tokens a model reads. Uses the tokenizer alone, without torch."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from circuitbase.errors import InputError, ModelError
 from circuitbase.graph.trace import TracedPrompt
+from circuitbase.tracing.chat import Messages, place_of, rendered
 from circuitbase.tracing.locating import locate
 from circuitbase.tracing.model_config import ModelConfig, read_model_config
 
@@ -26,14 +27,17 @@ class PromptTokenizer:
         self.bos_token = self._bos_token()
         self.expects_bos = self._expects_bos()
 
-    def read(self, prompt: str | Sequence[int], *, without_nodes: Sequence[int] = ()) -> TracedPrompt:
+    def read(
+        self, prompt: str | Sequence[int] | Messages, *, chat: bool = False, without_nodes: Sequence[int] = ()
+    ) -> TracedPrompt:
         """Returns the tokens to trace, with the begin-of-sequence token in front if the model expects one.
 
-        A special token at position 0 gets no features and errors, nor do the positions `without_nodes`.
-        Raises InputError for a prompt that is empty, too long, or has a token id out of range.
+        With `chat` the prompt is a conversation, or its one user's message, and goes through the
+        model's chat template; the result's text is what that made of it. A special token at position
+        0 gets no features and errors, nor do the positions `without_nodes`. Raises InputError for a
+        prompt that is empty, too long, or has a token id out of range.
         """
-        text = prompt if isinstance(prompt, str) else None
-        given = self._encode(prompt).ids if isinstance(prompt, str) else self._checked(prompt)
+        text, given = self._given(prompt, chat=chat)
         ids = self._with_bos(given)
         if not given or ids == [self.bos_token]:
             raise InputError("the prompt is empty; give at least one token beside the begin-of-sequence token")
@@ -52,6 +56,8 @@ class PromptTokenizer:
             token_ids=tuple(ids),
             token_strings=tuple(self.token_string(token) for token in ids),
             positions_without_nodes=tuple(sorted(positions)),
+            bos_added=len(ids) > len(given),
+            chat=chat,
         )
 
     def one_token(self, text: str) -> int:
@@ -69,15 +75,19 @@ class PromptTokenizer:
             f"{text!r} must be one token, but {found}; give one word of the vocabulary (a leading space counts)"
         )
 
-    def span_positions(self, text: str, span: tuple[int, int]) -> list[int]:
+    def span_positions(self, text: str, span: tuple[int, int], *, chat: bool = False) -> list[int]:
         """Returns the positions of the tokens that overlap characters [start, end) of the prompt.
 
-        Positions count the begin-of-sequence token that `read` puts in front. Raises InputError if
-        no token lies there.
+        Positions count what `read` puts in front: the begin-of-sequence token, with `chat` what the
+        template does. Raises InputError if no token lies there.
         """
         start, end = span
         inside = text[start:end]
         start, end = start + len(inside) - len(inside.lstrip()), end - len(inside) + len(inside.rstrip())
+        if chat:
+            whole = rendered(self.folder, text)
+            before = place_of(text, inside=whole)
+            text, start, end = whole, start + before, end + before
         encoded = self._encode(text)
         shift = len(self._with_bos(encoded.ids)) - len(encoded.ids)
         found = [
@@ -105,6 +115,21 @@ class PromptTokenizer:
         text = _token_text(self._settings.get("unk_token"))
         found = None if text is None else self._tokenizer.token_to_id(text)
         return None if found == self.bos_token else found  # GPT-2 names its one special token for everything
+
+    def _given(self, prompt: str | Sequence[int] | Messages, *, chat: bool) -> tuple[str | None, list[int]]:
+        """Returns the prompt's text (None of token ids) and its tokens."""
+        first = None if isinstance(prompt, str) or not prompt else prompt[0]
+        if not chat and isinstance(first, Mapping):
+            raise InputError("a list of messages is read through the chat template; ask for chat")
+        if chat and isinstance(first, int):
+            raise InputError("token ids are traced as they are, without a chat template; give the chat as text")
+        if chat:
+            text = rendered(self.folder, prompt)  # type: ignore[arg-type]
+        elif isinstance(prompt, str):
+            text = prompt
+        else:
+            return None, self._checked(prompt)  # type: ignore[arg-type]
+        return text, list(self._encode(text).ids)
 
     def _encode(self, text: str) -> Any:
         return self._tokenizer.encode(text, add_special_tokens=False)

@@ -12,18 +12,18 @@ from safetensors.numpy import load_file, save_file
 
 from circuitbase.errors import InputError
 from circuitbase.graph.consistency import problems
+from circuitbase.graph.edge_blocks import all_edges
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 from circuitbase.store.trace_file import from_bytes, to_bytes
 from circuitbase.tracing.assembly import assemble
-from circuitbase.tracing.effects import direct_effects
+from circuitbase.tracing.attribution import rows_and_left_out
 from circuitbase.tracing.frozen import freeze
-from circuitbase.tracing.nodes import node_table
 from circuitbase.tracing.options import RoleTarget, TraceOptions
 from circuitbase.tracing.outputs import chosen_outputs
 from circuitbase.tracing.plan import plan
-from circuitbase.tracing.replacement import replaced_mlps
-from circuitbase.tracing.run import run_prompt
-from circuitbase.tracing.writers import writers
+from circuitbase.tracing.preparation import prepare
+from circuitbase.tracing.replacement import fired_in
+from circuitbase.tracing.run import run_prompts
 from tests.tiny_models import PROMPT, WORDS
 from tests.tracing.cases import CASES, WHOLE, Case, K, Loaded, dense, keys, loaded
 from tests.tracing.frozen_reference import FrozenReference
@@ -33,13 +33,14 @@ def whole_effects(found: Loaded, *, prompt: str = PROMPT, block_numbers: int = 2
     """Returns nodes and effects in the dtype of the model, before anything is rounded to float32."""
     read = found.model.tokenizer.read(prompt)
     options = replace(WHOLE, dtype=found.model.dtype)
-    run = run_prompt(found.model, read)
+    (run,) = run_prompts(found.model, [read])
     frozen = freeze(found.model, found.dictionary, run)
-    mlps = replaced_mlps(found.dictionary, frozen, run, without_nodes=read.positions_without_nodes)
-    outputs = chosen_outputs(found.model, run.logits, options=options, roles=())
-    nodes = node_table(mlps, outputs, read)
-    effects = direct_effects(frozen, writers(nodes, mlps, run), mlps, outputs, nodes, block_numbers=block_numbers)
-    return read, nodes, effects, assemble(nodes, effects, mlps, options=options).graph
+    (fired,) = fired_in(found.dictionary, [frozen], [run])
+    outputs = chosen_outputs(found.model, run, options=options, targets=())
+    prepared = prepare(found.dictionary, read, run=run, frozen=frozen, fired=fired, outputs=outputs, silent=())
+    rows, left_out = rows_and_left_out(prepared, options, block_numbers=block_numbers)
+    graph = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options).graph
+    return read, prepared.nodes, rows, graph
 
 
 def reference(found: Loaded, case: Case, tokens: tuple[int, ...]) -> FrozenReference:
@@ -47,8 +48,8 @@ def reference(found: Loaded, case: Case, tokens: tuple[int, ...]) -> FrozenRefer
 
 
 def matrix(nodes, effects) -> np.ndarray:
-    full = np.zeros((len(nodes), len(nodes)))
-    full[effects.target, effects.source] = effects.weight
+    full, edges = np.zeros((len(nodes), len(nodes))), all_edges(effects.blocks)
+    full[edges.target, edges.source] = edges.weight
     return full
 
 
@@ -172,10 +173,9 @@ def test_blocks_of_any_size_give_the_same_edges(tmp_path: Path) -> None:
     found = loaded(tmp_path, CASES[2], dtype="float32")
     _, nodes, effects, _ = whole_effects(found)
     _, _, one_by_one, _ = whole_effects(found, block_numbers=1)
-    assert np.array_equal(effects.source, one_by_one.source)
-    assert np.array_equal(effects.target, one_by_one.target)
-    scale = np.abs(effects.weight).max()
-    assert np.abs(effects.weight - one_by_one.weight).max() <= 1e-6 * scale
+    together, apart = matrix(nodes, effects), matrix(nodes, one_by_one)
+    assert np.array_equal(together != 0, apart != 0)
+    assert np.abs(together - apart).max() <= 1e-6 * np.abs(together).max()
     assert np.abs(effects.bias_effect - one_by_one.bias_effect).max() <= 1e-6 * np.abs(effects.bias_effect).max()
     assert len(nodes) > 100
 

@@ -97,14 +97,18 @@ def test_a_folder_that_is_no_model_is_refused(tmp_path: Path, model: Path) -> No
 
 def test_weights_that_are_no_safetensors_are_refused(model: Path) -> None:
     (model / "model.safetensors").rename(model / "pytorch_model.bin")
-    with pytest.raises(ModelError, match="should hold the model's weights as safetensors, but holds none"):
+    with pytest.raises(ModelError, match="weights as safetensors, but holds pickles alone; allow pickles if you trust"):
         read_model_identity(model)
+    assert read_model_identity(model, allow_pickle=True).n_layers == 2
+    (model / "pytorch_model.bin").unlink()
+    with pytest.raises(ModelError, match="should hold the model's weights as safetensors, but holds none"):
+        read_model_identity(model, allow_pickle=True)
 
 
 def test_an_unsupported_architecture_is_refused_with_the_supported_ones(model: Path) -> None:
     config = json.loads((model / "config.json").read_text())
     (model / "config.json").write_text(json.dumps({**config, "architectures": ["BertModel"]}))
-    with pytest.raises(ModelError, match="must be one of GPT2LMHeadModel, got BertModel"):
+    with pytest.raises(ModelError, match=r"one of GPT2LMHeadModel, GPTNeoXForCausalLM, .*, got BertModel.* an adapter"):
         read_model_identity(model)
 
 
@@ -189,7 +193,7 @@ def test_thresholds_in_some_layers_alone_are_refused(model: Path, dictionary: Pa
         ({"activation": "gelu"}, "activation must be relu, topk or jumprelu, got gelu"),
         ({"activation": "topk", "k": 3}, "states the activation topk, but the layers have"),
         ({"feature_input_hook": "hook_resid_pre"}, "feature_input_hook must be one of mlp.hook_in"),
-        ({"feature_output_hook": "hook_resid_post"}, "feature_output_hook must be mlp.hook_out or hook_mlp_out"),
+        ({"feature_output_hook": "hook_resid_post"}, "feature_output_hook must be one of mlp.hook_out, hook_mlp_out"),
         ({"model_kind": "cross_layer_transcoder"}, "model_kind must be transcoder_set"),
         ({"transcoders": ["a.safetensors"]}, "lists its files under `transcoders`"),
         ({"feature_input_hook": "ln2.hook_normalized"}, "TransformerLens 2"),

@@ -43,6 +43,14 @@ def test_it_is_added_to_token_ids_that_lack_it(tokenizer: PromptTokenizer) -> No
     assert (prompt.token_ids, prompt.text) == ((0, THE, ALPHA), None)
 
 
+def test_whether_it_was_added_is_kept(tokenizer: PromptTokenizer, without_bos: PromptTokenizer) -> None:
+    assert tokenizer.read("the").bos_added
+    assert tokenizer.read([THE]).bos_added
+    assert not tokenizer.read("<bos> the").bos_added
+    assert not tokenizer.read([0, THE]).bos_added
+    assert not without_bos.read("the").bos_added
+
+
 def test_a_model_that_expects_none_gets_none(without_bos: PromptTokenizer) -> None:
     prompt = without_bos.read("the alpha of")
     assert (prompt.token_ids, prompt.positions_without_nodes) == ((THE, ALPHA, OF), ())
