@@ -12,10 +12,10 @@ from bench.attribution_shape import BOS, silently, write_tokenizer
 from bench.attribution_transcoder import transcoder
 from circuitbase.graph.trace import DictionaryIdentity, ModelIdentity
 from circuitbase.tracing.activations import Relu
+from circuitbase.tracing.adapters import model_parts
 from circuitbase.tracing.dictionaries import Dictionary, LayerDictionary
 from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.models import TracedModel
-from circuitbase.tracing.parts import model_parts
 from circuitbase.tracing.rows import LazyRows, ResidentRows, Rows
 from circuitbase.tracing.tokenizing import PromptTokenizer
 
