@@ -189,7 +189,7 @@ def test_thresholds_in_some_layers_alone_are_refused(model: Path, dictionary: Pa
         ({"activation": "gelu"}, "activation must be relu, topk or jumprelu, got gelu"),
         ({"activation": "topk", "k": 3}, "states the activation topk, but the layers have"),
         ({"feature_input_hook": "hook_resid_pre"}, "feature_input_hook must be one of mlp.hook_in"),
-        ({"feature_output_hook": "hook_resid_post"}, "feature_output_hook must be mlp.hook_out or hook_mlp_out"),
+        ({"feature_output_hook": "hook_resid_post"}, "feature_output_hook must be one of mlp.hook_out, hook_mlp_out"),
         ({"model_kind": "cross_layer_transcoder"}, "model_kind must be transcoder_set"),
         ({"transcoders": ["a.safetensors"]}, "lists its files under `transcoders`"),
         ({"feature_input_hook": "ln2.hook_normalized"}, "TransformerLens 2"),
