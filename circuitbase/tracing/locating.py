@@ -14,7 +14,12 @@ from circuitbase.errors import ModelError
 HUB_ID = re.compile(
     r"(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)(?P<subfolder>(?:/[\w-][\w.-]*)*)(?:@(?P<revision>[\w./-]+))?"
 )
+HUB_FILE = re.compile(
+    r"hf://(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)/(?P<file>[^?@]+)(?:\?revision=(?P<revision>[\w./-]+))?"
+)
 WANTED = ("*.json", "*.yaml", "*.safetensors", "*.txt", "*.model")  # never a pickle
+# dictionaries have other files too; a .pt file is read without running code
+WANTED_OF_DICTIONARIES = (*WANTED, "*.npz", "ae.pt", "*/ae.pt")
 NAME_FILE = "circuitbase.json"
 
 
@@ -73,7 +78,8 @@ def _from_hub(hub: re.Match[str], *, what: str) -> Located:
             "give a folder, or install circuitbase[trace]"
         ) from error
     repository, subfolder, revision = hub["repository"], hub["subfolder"].strip("/"), hub["revision"]
-    wanted = [f"{subfolder}/{pattern}" if subfolder else pattern for pattern in WANTED]
+    patterns = WANTED_OF_DICTIONARIES if what == "dictionary" else WANTED
+    wanted = [f"{subfolder}/{pattern}" if subfolder else pattern for pattern in patterns]
     try:
         snapshot = Path(snapshot_download(repository, revision=revision, allow_patterns=wanted))
     except (OSError, HfHubHTTPError, HFValidationError) as error:
@@ -88,3 +94,24 @@ def _from_hub(hub: re.Match[str], *, what: str) -> Located:
     return Located(
         folder=folder, name=plain_name(folder.name if subfolder else repository.split("/")[1]), revision=snapshot.name
     )
+
+
+def locate_file(address: str) -> Path:
+    """Returns the file at `hf://org/repo/path?revision=...`, fetched if need be; raises ModelError if it is nowhere."""
+    match = HUB_FILE.fullmatch(address)
+    if match is None:
+        raise ModelError(f"a file's address must look like hf://org/repo/path?revision=main, got {address}")
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ImportError as error:
+        raise ModelError(
+            f"fetching {address} needs huggingface_hub; fetch the file yourself, or install circuitbase[trace]"
+        ) from error
+    try:
+        return Path(hf_hub_download(match["repository"], match["file"], revision=match["revision"]))
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{address} could not be fetched from the hub ({reason}); check the address and the connection"
+        ) from error
