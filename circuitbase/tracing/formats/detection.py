@@ -7,8 +7,11 @@ from typing import NamedTuple
 
 from circuitbase.errors import ModelError
 from circuitbase.tracing.formats.assembling import assembled
-from circuitbase.tracing.formats.circuit_tracer_config import CONFIG_FILE, read_config
+from circuitbase.tracing.formats.circuit_tracer_clt import read_cross_layer_transcoder
+from circuitbase.tracing.formats.circuit_tracer_config import CONFIG_FILE, CROSS_LAYER, read_config
 from circuitbase.tracing.formats.circuit_tracer_set import read_transcoder_set
+from circuitbase.tracing.formats.gemma_scope import read_gemma_scope_1, read_gemma_scope_2
+from circuitbase.tracing.formats.gemma_scope_clt import read_gemma_scope_clt
 from circuitbase.tracing.formats.stored import FoundLayer, StoredDictionary
 
 
@@ -20,7 +23,11 @@ class LayerFormat(NamedTuple):
     read: Callable[[Path, Path], FoundLayer]
 
 
-LAYER_FORMATS: tuple[LayerFormat, ...] = ()
+LAYER_FORMATS = (
+    LayerFormat("Gemma Scope", ("params.npz",), read_gemma_scope_1),
+    LayerFormat("Gemma Scope 2", ("params.safetensors",), read_gemma_scope_2),
+)
+CLT_FILES = "params_layer_*.safetensors"
 DEPTH = 6  # folders below the given one that are searched
 EXPECTED = (
     "a config.yaml of circuit-tracer, params.npz, params.safetensors or params_layer_0.safetensors of Gemma Scope, "
@@ -36,7 +43,10 @@ def read_stored_dictionary(folder: Path) -> StoredDictionary:
     """
     if (folder / CONFIG_FILE).exists():
         config = read_config(folder)
-        return read_transcoder_set(folder, config)
+        read = read_cross_layer_transcoder if config["model_kind"] == CROSS_LAYER else read_transcoder_set
+        return read(folder, config)
+    if any(folder.glob(CLT_FILES)):
+        return read_gemma_scope_clt(folder)
     found = [(each, place) for place in _folders(folder) for each in LAYER_FORMATS if _holds(place, each.files)]
     if not found:
         raise ModelError(_nothing(folder))
@@ -61,7 +71,7 @@ def _folders(folder: Path) -> Iterator[Path]:
 
 
 def _nothing(folder: Path) -> str:
-    sets = [place for place in _folders(folder) if (place / CONFIG_FILE).exists()]
+    sets = [place for place in _folders(folder) if (place / CONFIG_FILE).exists() or any(place.glob(CLT_FILES))]
     if sets:
         places = ", ".join(str(place.relative_to(folder)) for place in sets[:6])
         return f"{folder} holds no dictionary itself, but {places} below it; give one of these"

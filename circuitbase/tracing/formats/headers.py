@@ -2,7 +2,7 @@
 
 import zipfile
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
@@ -50,8 +50,8 @@ def _npz_shapes(path: Path) -> dict[str, Shape]:
     return shapes
 
 
-def npy_header(file: IO[bytes]) -> tuple[Shape, bool, np.dtype]:
-    """Returns (shape, whether columns come first, dtype) and leaves the file where its numbers begin."""
+def npy_header(file: Any) -> tuple[Shape, bool, np.dtype]:
+    """Returns (shape, whether columns come first, dtype) and leaves an open file where its numbers begin."""
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     version = np.lib.format.read_magic(file)
     if version not in read:
