@@ -61,7 +61,7 @@ def top(z: Array, k: int, rank: Array | None = None) -> Array:
 
 def save(path: Path, **arrays: Array) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
+    save_file({name: np.array(array, order="C") for name, array in arrays.items()}, path)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -206,3 +206,223 @@ def gemma_scope_clt(folder: Path, *, affine: bool = True, seed: int = 0) -> Fore
         return written
 
     return Foreign(folder, tuple(gemma_scope_encode(one) for one in layers), decode)
+
+
+def sae_lens(
+    folder: Path,
+    *,
+    architecture: str = "standard",
+    hook: str = "blocks.{layer}.hook_mlp_out",
+    hook_out: str | None = None,
+    subtracts: bool = True,
+    k: int = 6,
+    by_norm: bool = False,
+    scale: float | None = None,
+    old: bool = False,
+    function: str = "relu",
+    log_threshold: bool = False,
+    seed: int = 0,
+    **metadata: Any,
+) -> Foreign:
+    """Writes dictionaries as SAELens does; `old` with the flat keys of versions before 6.
+
+    With `scale` they normalise with `expected_average_only_in`, and a checkpoint's file says the constant.
+    """
+    numbers, layers = Numbers(seed), []
+    for layer in range(N_LAYERS):
+        one = {
+            "W_enc": numbers.matrix(D_MODEL, N_FEATURES),
+            "W_dec": numbers.matrix(N_FEATURES, D_MODEL),
+            "b_dec": numbers.vector(D_MODEL),
+        }
+        for name in ("b_gate", "b_mag", "r_mag") if architecture == "gated" else ("b_enc",):
+            one[name] = numbers.vector(N_FEATURES)
+        if architecture.startswith("jumprelu"):
+            one["threshold"] = numbers.thresholds(N_FEATURES)
+        if log_threshold:
+            one["threshold"] = np.abs(one["threshold"])
+        if architecture == "batchtopk":
+            one["topk_threshold"] = np.array(0.25)
+        if "skip" in architecture:
+            one["W_skip"] = numbers.matrix(D_MODEL, D_MODEL)
+        place = folder / f"layer_{layer}"
+        saved = {key: array for key, array in one.items() if not (log_threshold and key == "threshold")}
+        save(
+            place / "sae_weights.safetensors",
+            **saved,
+            **({"log_threshold": np.log(one["threshold"])} if log_threshold else {}),
+        )
+        described: dict[str, Any] = {"architecture": architecture, "d_in": D_MODEL, "d_sae": N_FEATURES}
+        named = {"model_name": "tiny", **metadata}
+        if old:
+            described |= named | {
+                "hook_point": hook.format(layer=layer),
+                "activation_fn_str": function,
+                "activation_fn_kwargs": {"k": k} if "topk" in function else {},
+                "normalize_activations": scale is not None,
+            }
+        else:
+            described |= {
+                "apply_b_dec_to_input": subtracts,
+                "normalize_activations": "none" if scale is None else "expected_average_only_in",
+                "reshape_activations": "none",
+                "metadata": named | {"hook_name": hook.format(layer=layer), "sae_lens_version": "6.54.0"},
+            }
+            if hook_out is not None:
+                described["metadata"]["hook_name_out"] = hook_out.format(layer=layer)
+                described["d_out"] = D_MODEL
+            if architecture == "topk":
+                described |= {"k": k, "rescale_acts_by_decoder_norm": by_norm}
+        write_json(place / "cfg.json", described)
+        if scale is not None:
+            write_json(place / "activation_scaler.json", {"scaling_factor": scale})
+        layers.append(one)
+    s = 1.0 if scale is None else scale
+
+    def encode(one: dict[str, Array]) -> Encode:
+        def of(x: Array) -> Array:
+            x = x * s
+            x = x - one["b_dec"] if subtracts or old else x
+            if architecture == "gated":
+                gate = x @ one["W_enc"] + one["b_gate"] > 0
+                return gate * relu(x @ (one["W_enc"] * np.exp(one["r_mag"])) + one["b_mag"])
+            z = x @ one["W_enc"] + one["b_enc"]
+            if "threshold" in one:
+                return relu(z) * (z > one["threshold"])
+            if architecture == "batchtopk":
+                return relu(z) * (relu(z) > one["topk_threshold"])
+            if function == "abstopk":
+                return top(z, k, rank=np.abs(z))
+            if architecture == "topk" or function == "topk":
+                norm = np.linalg.norm(one["W_dec"], axis=1) if by_norm else 1.0
+                return relu(top(z * norm, k)) / norm
+            return relu(z)
+
+        return of
+
+    def decode(one: dict[str, Array]) -> Callable[[Array, Array], Array]:
+        def of(a: Array, x: Array) -> Array:
+            y = (a @ one["W_dec"] + one["b_dec"]) / s
+            return y + x @ one["W_skip"].T if "W_skip" in one else y
+
+        return of
+
+    return layer_by_layer(folder, [(encode(one), decode(one)) for one in layers])
+
+
+def sparsify(
+    folder: Path,
+    *,
+    hook: str = "h.{layer}.mlp",
+    transcode: bool | None = None,
+    skip: bool = False,
+    activation: str | None = None,
+    k: int = 6,
+    seed: int = 0,
+) -> Foreign:
+    """Writes dictionaries as sparsify does; without `transcode` as before 2025-02."""
+    numbers, layers = Numbers(seed), []
+    for layer in range(N_LAYERS):
+        one = {
+            "encoder.weight": numbers.matrix(N_FEATURES, D_MODEL),
+            "encoder.bias": numbers.vector(N_FEATURES),
+            "W_dec": numbers.matrix(N_FEATURES, D_MODEL),
+            "b_dec": numbers.vector(D_MODEL),
+        }
+        if skip:
+            one["W_skip"] = numbers.matrix(D_MODEL, D_MODEL)
+        place = folder / hook.format(layer=layer)
+        save(place / "sae.safetensors", **one)
+        described = {"expansion_factor": 32, "k": k, "num_latents": 0, "skip_connection": skip, "d_in": D_MODEL}
+        described |= {} if activation is None else {"activation": activation}
+        write_json(place / "cfg.json", described | ({} if transcode is None else {"transcode": transcode}))
+        layers.append(one)
+
+    def encode(one: dict[str, Array]) -> Encode:
+        def of(x: Array) -> Array:
+            x = x if transcode else x - one["b_dec"]
+            z = relu(x @ one["encoder.weight"].T + one["encoder.bias"])
+            if activation != "groupmax":
+                return top(z, k)
+            groups = z.reshape(len(z), k, -1)
+            return (groups * (groups == groups.max(axis=2, keepdims=True))).reshape(z.shape)
+
+        return of
+
+    def decode(one: dict[str, Array]) -> Callable[[Array, Array], Array]:
+        def of(a: Array, x: Array) -> Array:
+            y = a @ one["W_dec"] + one["b_dec"]
+            return y + x @ one["W_skip"].T if skip else y
+
+        return of
+
+    return layer_by_layer(folder, [(encode(one), decode(one)) for one in layers])
+
+
+def dictionary_learning(
+    folder: Path, *, dict_class: str = "AutoEncoder", submodule: str | None = "mlp_out_layer_{layer}", seed: int = 0
+) -> Foreign:
+    """Writes dictionaries as dictionary_learning does."""
+    import torch
+
+    linear = dict_class not in ("JumpReluAutoEncoder", "MatryoshkaBatchTopKSAE")
+    names = {  # (b_enc, b_dec) of each class
+        "AutoEncoder": ("encoder.bias", "bias"),
+        "AutoEncoderNew": ("encoder.bias", "decoder.bias"),
+        "AutoEncoderTopK": ("encoder.bias", "b_dec"),
+        "BatchTopKSAE": ("encoder.bias", "b_dec"),
+        "GatedAutoEncoder": ("gate_bias", "decoder_bias"),
+    }.get(dict_class, ("b_enc", "b_dec"))
+    numbers, layers, k = Numbers(seed), [], 6
+    for layer in range(N_LAYERS):
+        one = {
+            "encoder.weight": numbers.matrix(N_FEATURES, D_MODEL),
+            "decoder.weight": numbers.matrix(D_MODEL, N_FEATURES),
+            names[0]: numbers.vector(N_FEATURES),
+            names[1]: numbers.vector(D_MODEL),
+        }
+        if not linear:
+            one["W_enc"], one["W_dec"] = one.pop("encoder.weight").T, one.pop("decoder.weight").T
+        if dict_class == "GatedAutoEncoder":
+            one |= {"mag_bias": numbers.vector(N_FEATURES), "r_mag": numbers.vector(N_FEATURES)}
+        if dict_class == "JumpReluAutoEncoder":
+            one["threshold"] = numbers.thresholds(N_FEATURES)
+        if "TopK" in dict_class:
+            one |= {"k": np.array(k), "threshold": np.array(0.3)}
+        place = folder / f"trainer_{layer}"
+        place.mkdir(parents=True)
+        torch.save({name: torch.tensor(array) for name, array in one.items()}, place / "ae.pt")
+        trainer = {
+            "dict_class": dict_class,
+            "activation_dim": D_MODEL,
+            "dict_size": N_FEATURES,
+            "layer": layer,
+            "lm_name": "some/tiny",
+            "submodule_name": None if submodule is None else submodule.format(layer=layer),
+        } | ({"k": k} if "TopK" in dict_class else {})
+        write_json(place / "config.json", {"trainer": trainer, "buffer": {}})
+        layers.append(one)
+
+    def encode(one: dict[str, Array]) -> Encode:
+        W_enc = one["encoder.weight"].T if linear else one["W_enc"]
+
+        def of(x: Array) -> Array:
+            if dict_class not in ("AutoEncoderNew", "JumpReluAutoEncoder"):
+                x = x - one[names[1]]
+            if dict_class == "GatedAutoEncoder":
+                gate = x @ W_enc + one["gate_bias"] > 0
+                return gate * relu(np.exp(one["r_mag"]) * (x @ W_enc) + one["mag_bias"])
+            z = x @ W_enc + one[names[0]]
+            if dict_class == "AutoEncoderTopK":
+                return top(relu(z), k)
+            if "threshold" in one and dict_class == "JumpReluAutoEncoder":
+                return relu(z * (z > one["threshold"]))
+            return relu(z) * (relu(z) > one["threshold"]) if "threshold" in one else relu(z)
+
+        return of
+
+    def decode(one: dict[str, Array]) -> Callable[[Array, Array], Array]:
+        W_dec = one["decoder.weight"].T if linear else one["W_dec"]
+        return lambda a, x: a @ W_dec + one[names[1]]
+
+    return layer_by_layer(folder, [(encode(one), decode(one)) for one in layers])

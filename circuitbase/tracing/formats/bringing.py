@@ -20,7 +20,6 @@ from circuitbase.tracing.layer_dictionary import LayerDictionary
 from circuitbase.tracing.rows import LazyRows, ResidentRows, Rows
 
 Vector = Float[Tensor, "_"]
-NEVER_SET = -1.0  # a BatchTopK threshold before any batch was seen
 
 
 def layer_dictionary(
@@ -119,10 +118,10 @@ def _threshold(stored: StoredLayer, rule: Rule, layer: _OpenLayer, n_features: i
     assert stored.threshold is not None
     threshold = layer.numbers(stored.threshold)
     if threshold.dim() == 0:
-        if threshold.item() == NEVER_SET:
+        if threshold.item() < 0:  # what it is before any batch was seen
             raise ModelError(
-                f"{stored.threshold.path}: {stored.threshold.name} is -1, so the threshold of this BatchTopK "
-                "dictionary was never set; train it further, or set it from its activations"
+                f"{stored.threshold.path}: {stored.threshold.name} is {threshold.item():g}, so the threshold of this "
+                "BatchTopK dictionary was never set; train it further, or set it from its activations"
             )
         threshold = threshold.expand(n_features)
     if stored.log_threshold:

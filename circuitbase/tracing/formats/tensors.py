@@ -1,6 +1,7 @@
 """The tensors of a file, mapped: nothing is read before it is used, and nothing is ever written."""
 
 import pickle
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -78,7 +79,9 @@ def load_pickled(path: Path) -> Mapping[str, Any]:
     """Returns the mapping in a file of `torch.save`, read without running code; raises ModelError for another."""
     try:
         mapped = zipfile.is_zipfile(path)  # torch before 1.6 wrote another container, which cannot be mapped
-        found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        with warnings.catch_warnings():  # what cannot be read is said in a sentence
+            warnings.simplefilter("ignore")
+            found = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
         reason = str(error).strip().splitlines()[0]
         raise ModelError(
