@@ -10,8 +10,11 @@ from circuitbase.tracing.formats.assembling import assembled
 from circuitbase.tracing.formats.circuit_tracer_clt import read_cross_layer_transcoder
 from circuitbase.tracing.formats.circuit_tracer_config import CONFIG_FILE, CROSS_LAYER, read_config
 from circuitbase.tracing.formats.circuit_tracer_set import read_transcoder_set
+from circuitbase.tracing.formats.dictionary_learning import read_dictionary_learning
 from circuitbase.tracing.formats.gemma_scope import read_gemma_scope_1, read_gemma_scope_2
 from circuitbase.tracing.formats.gemma_scope_clt import read_gemma_scope_clt
+from circuitbase.tracing.formats.sae_lens import read_sae_lens
+from circuitbase.tracing.formats.sparsify import read_sparsify
 from circuitbase.tracing.formats.stored import FoundLayer, StoredDictionary
 
 
@@ -26,6 +29,9 @@ class LayerFormat(NamedTuple):
 LAYER_FORMATS = (
     LayerFormat("Gemma Scope", ("params.npz",), read_gemma_scope_1),
     LayerFormat("Gemma Scope 2", ("params.safetensors",), read_gemma_scope_2),
+    LayerFormat("SAELens", ("cfg.json", "sae_weights.safetensors"), read_sae_lens),
+    LayerFormat("sparsify", ("cfg.json", "sae.safetensors"), read_sparsify),
+    LayerFormat("dictionary_learning", ("config.json", "ae.pt"), read_dictionary_learning),
 )
 CLT_FILES = "params_layer_*.safetensors"
 DEPTH = 6  # folders below the given one that are searched
