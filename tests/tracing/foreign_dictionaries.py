@@ -78,6 +78,93 @@ def layer_by_layer(folder: Path, layers: list[tuple[Encode, Callable[[Array, Arr
     )
 
 
+def circuit_tracer_set(
+    folder: Path,
+    *,
+    activation: str = "jumprelu",
+    skip: bool = False,
+    n_features: int = N_FEATURES,
+    transposed_decoder: bool = False,
+    saved_k: bool = False,
+    k: int = 6,
+    seed: int = 0,
+    **config: Any,
+) -> Foreign:
+    """Writes transcoders as circuit-tracer does; `transposed_decoder` as its ReLU files of 2025-06."""
+    numbers, layers = Numbers(seed), []
+    for layer in range(N_LAYERS):
+        one = {
+            "W_enc": numbers.matrix(n_features, D_MODEL),
+            "W_dec": numbers.matrix(n_features, D_MODEL),
+            "b_enc": numbers.vector(n_features),
+            "b_dec": numbers.vector(D_MODEL),
+        }
+        if activation == "jumprelu":
+            one["activation_function.threshold"] = numbers.thresholds(n_features)
+        if skip:
+            one["W_skip"] = numbers.matrix(D_MODEL, D_MODEL)
+        saved = {**one, "W_dec": one["W_dec"].T} if transposed_decoder else one
+        save(folder / f"layer_{layer}.safetensors", **saved, **({"k": np.array(k)} if saved_k else {}))
+        layers.append(one)
+    described = {
+        "model_name": "some/tiny",
+        "model_kind": "transcoder_set",
+        "feature_input_hook": "hook_resid_mid",
+        "feature_output_hook": "mlp.hook_out",
+    }
+    described |= ({"activation": "topk", "k": k} if activation == "topk" else {}) | config
+    (folder / "config.yaml").write_text(yaml.safe_dump(described))
+
+    def encode(one: dict[str, Array]) -> Encode:
+        def of(x: Array) -> Array:
+            z = x @ one["W_enc"].T + one["b_enc"]
+            match activation:
+                case "jumprelu":
+                    return z * (z > one["activation_function.threshold"])
+                case "topk":
+                    return top(z, k)
+                case _:
+                    return relu(z)
+
+        return of
+
+    def decode(one: dict[str, Array]) -> Callable[[Array, Array], Array]:
+        def of(a: Array, x: Array) -> Array:
+            y = a @ one["W_dec"] + one["b_dec"]
+            return y + x @ one["W_skip"].T if skip else y
+
+        return of
+
+    return layer_by_layer(folder, [(encode(one), decode(one)) for one in layers])
+
+
+def listed(foreign: Foreign, *, folder: Path | None = None, earliest: bool = False) -> Foreign:
+    """Returns the same dictionary with its files elsewhere, listed in a config.yaml; `earliest` as in 2025-06.
+
+    Files in a folder of their own stay there, the others move into `files`.
+    """
+    if folder is None:
+        folder, paths = foreign.folder, sorted(foreign.folder.glob("layer_*.safetensors"))
+        (folder / "files").mkdir()
+        names = [
+            str(path.rename(folder / "files" / f"{9 - i}.safetensors").relative_to(folder))
+            for i, path in enumerate(paths)
+        ]
+        described = yaml.safe_load((folder / "config.yaml").read_text())
+    else:
+        folder.mkdir()
+        names = [str(path) for path in sorted(foreign.folder.rglob("params.npz"))]
+        described = {"feature_input_hook": "hook_resid_mid", "feature_output_hook": "mlp.hook_out"}
+    if earliest:
+        described.pop("model_kind", None)
+        entries = [{"id": f"tc-{layer}", "layer": layer, "filepath": name} for layer, name in enumerate(names)]
+        described["transcoders"] = entries[::-1]
+    else:
+        described["transcoders"] = names
+    (folder / "config.yaml").write_text(yaml.safe_dump(described))
+    return Foreign(folder, foreign.encode, foreign.decode)
+
+
 def circuit_tracer_clt(
     folder: Path, *, skip: bool = False, threshold: bool = True, seed: int = 0, **config: Any
 ) -> Foreign:
