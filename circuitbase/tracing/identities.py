@@ -126,7 +126,11 @@ def check_made_for(stored: StoredDictionary, reads: Hook, *, model: ModelIdentit
         shown = " and ".join(str(width) for width in sorted(widths - {model.d_model}))
         problems.append(f"its width is {shown}, the model's {model.d_model}")
     if len(stored.layers) != model.n_layers:
-        problems.append(f"it has {len(stored.layers)} layers, the model {model.n_layers}")
+        lacking = ", ".join(str(layer) for layer in range(len(stored.layers), model.n_layers))
+        problems.append(
+            f"it has {len(stored.layers)} layers, the model {model.n_layers}"
+            + (f", and none is there for layer {lacking}" if lacking else "")
+        )
     if not any_model_name and described.model_name is not None and not _same_model(described.model_name, model.name):
         problems.append(
             f"{described.named_in} names the model {described.model_name}, but the model is called {model.name}"
