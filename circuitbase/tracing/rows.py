@@ -13,6 +13,12 @@ from circuitbase.errors import ModelError
 CHUNK_NUMBERS = 2**25  # numbers read at once where a matrix is not kept: 128 MiB of float32
 
 
+def all_finite(numbers: Tensor) -> bool:
+    """Returns whether no number is infinite or nan, in one pass without a copy where none is."""
+    total = numbers.sum(dtype=torch.promote_types(numbers.dtype, torch.float32))
+    return bool(torch.isfinite(total)) or bool(torch.isfinite(numbers).all())  # finite ones may sum to infinity
+
+
 @runtime_checkable
 class Rows(Protocol):
     """Rows of one width, one per feature; what comes out is on one device in one dtype."""
@@ -86,6 +92,6 @@ class LazyRows:
         given = rows.to(device=self.device, dtype=self.dtype)
         if scale is not None:
             given = given * scale.to(device=self.device, dtype=self.dtype)[:, None]
-        if not torch.isfinite(given).all():
+        if not all_finite(given):
             raise ModelError(f"{self.name} must hold finite numbers, but has others; train the dictionary again")
         return given

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from circuitbase.errors import ModelError
-from circuitbase.tracing.rows import LazyRows, ResidentRows, Rows
+from circuitbase.tracing.rows import LazyRows, ResidentRows, Rows, all_finite
 
 MATRIX = torch.arange(30, dtype=torch.float32).reshape(10, 3)
 CPU = torch.device("cpu")
@@ -44,6 +44,13 @@ def test_numbers_that_are_not_finite_are_refused_when_they_are_read() -> None:
         rows.chosen(torch.tensor([4]))
     with pytest.raises(ModelError, match="must hold finite numbers"):
         list(rows.chunks())
+
+
+def test_finite_numbers_may_sum_to_infinity() -> None:
+    assert all_finite(torch.full((4,), 3e38))
+    assert all_finite(torch.full((4,), 6e4, dtype=torch.float16))
+    assert not all_finite(torch.tensor([torch.inf, -torch.inf]))
+    assert not all_finite(torch.tensor([0.0, torch.nan]))
 
 
 MEASURE = """

@@ -17,7 +17,7 @@ from circuitbase.tracing.activations import Activation, GroupMax, JumpRelu, Relu
 from circuitbase.tracing.formats.stored import Rule, Stored, StoredLayer
 from circuitbase.tracing.formats.tensors import open_tensors
 from circuitbase.tracing.layer_dictionary import LayerDictionary
-from circuitbase.tracing.rows import LazyRows, ResidentRows, Rows
+from circuitbase.tracing.rows import LazyRows, ResidentRows, Rows, all_finite
 
 Vector = Float[Tensor, "_"]
 
@@ -70,7 +70,7 @@ class _OpenLayer:
     def numbers(self, stored: Stored) -> Tensor:
         """Returns a small tensor in float64; raises ModelError if it is not finite."""
         found = self.source(stored).to(torch.float64)
-        if not torch.isfinite(found).all():
+        if not all_finite(found):
             raise _not_finite(stored)
         return found
 
@@ -91,7 +91,7 @@ class _OpenLayer:
         matrix = torch.empty(source.shape, dtype=self._dtype, device=self._device).copy_(source)
         if scale is not None:
             matrix *= scale.to(matrix)[:, None]
-        if not torch.isfinite(matrix).all():
+        if not all_finite(matrix):
             raise _not_finite(stored)
         return ResidentRows(matrix)
 
