@@ -24,7 +24,6 @@ def described(
     processing: frozenset[str] = frozenset(),
 ) -> Described:
     return Described(
-        layout="a format",
         kind=kind,
         reads=Point(reads, "the file: reads"),
         writes=Point(writes, "the file: writes"),

@@ -22,6 +22,11 @@ def assembled(folder: Path, found: Sequence[FoundLayer], *, files: Iterable[Path
     for layer, several in sorted(by_layer.items()):
         if len(several) > 1:
             raise ModelError(_several(folder, layer, several))
+        if several[0].described.kind == "sae_set" and several[0].tensors.W_skip is not None:
+            raise ModelError(
+                f"{several[0].place} is an SAE with a skip connection, which passes what it reads on unchanged, so its "
+                "features stand for no part of it; give one without, or a transcoder"
+            )
     if missing := sorted(set(range(max(by_layer))) - set(by_layer)):
         raise ModelError(
             f"{folder} should hold a dictionary for every layer up to {max(by_layer)}, but none is there for layer "

@@ -62,7 +62,6 @@ def _layer(folder: Path, config: dict[str, Any], layer: int, n_layers: int) -> F
         layer=layer,
         place=encoder,
         described=Described(
-            layout=LAYOUT,
             kind="cross_layer_transcoder",
             reads=reads,
             writes=writes,

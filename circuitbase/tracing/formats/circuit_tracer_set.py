@@ -68,7 +68,6 @@ def _layer(
         layer=file.layer,
         place=file.path,
         described=Described(
-            layout=LAYOUT,
             kind="transcoder_set",
             reads=reads,
             writes=writes,

@@ -81,4 +81,9 @@ def _nothing(folder: Path) -> str:
     if sets:
         places = ", ".join(str(place.relative_to(folder)) for place in sets[:6])
         return f"{folder} holds no dictionary itself, but {places} below it; give one of these"
+    for place in _folders(folder):
+        for each in LAYER_FORMATS:
+            lacking = [name for name in each.files if not (place / name).is_file()]
+            if (place / each.files[-1]).is_file():
+                return f"{place} holds {each.files[-1]} as {each.name} does, but lacks {lacking[0]}; add it"
     return f"{folder} should hold a dictionary ({EXPECTED}), but holds none; check the path"

@@ -70,7 +70,6 @@ def read_dictionary_learning(place: Path, folder: Path) -> FoundLayer:
         raise ModelError(f"{path}: k must be at most the {n_features} features, got {k}")
     point = Point(_submodule(trainer, path), f"{path}: submodule_name")
     described = Described(
-        layout=LAYOUT,
         kind="sae_set",
         reads=point,
         writes=point,

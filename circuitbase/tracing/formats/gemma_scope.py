@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from circuitbase.errors import ModelError
-from circuitbase.tracing.formats.gemma_scope_params import LAYOUT, RULE, params_layer
+from circuitbase.tracing.formats.gemma_scope_params import RULE, params_layer
 from circuitbase.tracing.formats.headers import tensor_shapes
 from circuitbase.tracing.formats.json_config import read_json
 from circuitbase.tracing.formats.stored import Described, FoundLayer, Kind, Point
@@ -79,7 +79,6 @@ def read_gemma_scope_2(place: Path, folder: Path) -> FoundLayer:
 def _found(path: Path, place: Path, said: _Said, *, files: tuple[Path, ...]) -> FoundLayer:
     tensors, (n_features, d_read, d_write) = params_layer(path, tensor_shapes(path))
     described = Described(
-        layout=LAYOUT,
         kind=said.kind,
         reads=said.reads,
         writes=said.writes,

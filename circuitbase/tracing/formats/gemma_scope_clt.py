@@ -58,7 +58,6 @@ def _layer(path: Path, layer: int, n_layers: int, reads: Point, writes: Point, *
         layer=layer,
         place=path,
         described=Described(
-            layout=LAYOUT,
             kind="cross_layer_transcoder",
             reads=reads,
             writes=writes,

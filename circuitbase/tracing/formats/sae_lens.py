@@ -57,7 +57,6 @@ def read_sae_lens(place: Path, folder: Path) -> FoundLayer:
     if k is not None and k > n_features:
         raise ModelError(f"{path}: k must be at most the {n_features} features, got {k}")
     described = Described(
-        layout=LAYOUT,
         kind="transcoder_set" if architecture.endswith("transcoder") else "sae_set",
         reads=reads,
         writes=writes,

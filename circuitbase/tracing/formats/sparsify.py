@@ -41,7 +41,6 @@ def read_sparsify(place: Path, folder: Path) -> FoundLayer:
     rule, k = _rule(config, path, n_features)
     layer, reads, writes = _points(place, transcodes=transcodes)
     described = Described(
-        layout=LAYOUT,
         kind="transcoder_set" if transcodes else "sae_set",
         reads=reads,
         writes=writes,

@@ -79,13 +79,12 @@ class Point:
 class Described:
     """What every layer of a dictionary must share.
 
-    `layout` is what sentences call the format; `named_in` says where the model's name stands.
+    `named_in` says where the model's name stands.
     `lens_version` is TransformerLens' major version, if said. `processing` are the changes that
     TransformerLens made to the model's weights before activations were taken (`fold_ln`).
     `said_by_place`: what it reads and writes stands in the path alone, in no file.
     """
 
-    layout: str
     kind: Kind
     reads: Point
     writes: Point

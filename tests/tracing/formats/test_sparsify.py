@@ -39,6 +39,18 @@ def test_an_early_transcoder_is_told_by_its_skip_or_its_name_and_subtracts_b_dec
     assert (described.kind, described.reads.name) == ("transcoder_set", "mlp.input")
 
 
+def test_an_sae_with_a_skip_connection_is_refused(tmp_path: Path) -> None:
+    sparsify(tmp_path, transcode=False, skip=True)
+    assert "h.0.mlp is an SAE with a skip connection" in refusal(tmp_path)
+
+
+def test_weights_without_their_configuration_are_said_to_lack_it(tmp_path: Path) -> None:
+    sparsify(tmp_path)
+    for layer in range(2):
+        (tmp_path / f"h.{layer}.mlp" / "cfg.json").unlink()
+    assert "h.0.mlp holds sae.safetensors as sparsify does, but lacks cfg.json; add it" in refusal(tmp_path)
+
+
 def test_a_folder_without_a_hook_in_its_name_is_refused(tmp_path: Path) -> None:
     sparsify(tmp_path, hook="block_{layer}")
     assert "should lie in a folder named after its hook, such as layers.5.mlp" in refusal(tmp_path)
