@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.numpy import load_file
+from safetensors.torch import save_file as save_torch_file
 
 from circuitbase.errors import ModelError
 from circuitbase.tracing import dictionaries
@@ -122,6 +123,21 @@ def test_small_dictionaries_are_kept_and_large_ones_read_when_asked_for(
     assert kinds(load_dictionary(folder, model=model)) == {ResidentRows}
     assert kinds(load_dictionary(folder, model=model, dtype="float64")) == {LazyRows}
     assert kinds(load_dictionary(folder, model=model, dtype="float64", lazy=False)) == {ResidentRows}
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("stored", [torch.bfloat16, torch.float16])
+def test_half_precision_files_are_computed_with_in_the_dtype_wanted(
+    stored: torch.dtype, lazy: bool, model: TracedModel, tmp_path: Path
+) -> None:
+    folder = circuit_tracer_set(tmp_path / "set").folder
+    for path in folder.glob("*.safetensors"):
+        save_torch_file({name: torch.from_numpy(array).to(stored) for name, array in load_file(path).items()}, path)
+    layer = load_dictionary(folder, model=model, dtype="float32", lazy=lazy).layers[0]
+    assert {rows.dtype for rows in (next(layer.W_enc.chunks()), layer.b_enc, layer.b_dec)} == {torch.float32}
+    firing = layer.fired(torch.randn(4, 16, generator=torch.Generator().manual_seed(0)))
+    assert firing.activation.dtype == torch.float32
+    assert len(firing.position) > 0
 
 
 @pytest.mark.parametrize("name", ["b_enc", "W_enc", "W_dec"])

@@ -30,6 +30,7 @@ ARCHITECTURES = (
     "jumprelu_transcoder",
     "jumprelu_skip_transcoder",
 )
+UNUSED = "scaling_factor"  # early versions saved it whether or not it was used
 PER_TOKEN = ("constant_norm_rescale", "layer_norm")
 
 
@@ -41,8 +42,13 @@ def read_sae_lens(place: Path, folder: Path) -> FoundLayer:
     architecture = str(said.get("architecture", "standard"))
     if architecture not in ARCHITECTURES:
         raise ModelError(f"{path}: architecture must be one of {', '.join(ARCHITECTURES)}, got {architecture}")
-    if said.get("hook_head_index") is not None:
+    if said.get("hook_head_index", said.get("hook_point_head_index")) is not None:
         raise ModelError(f"{path}: dictionaries of a single attention head (hook_head_index) cannot be traced")
+    if said.get("finetuning_scaling_factor") is True:
+        raise ModelError(
+            f"{path}: finetuning_scaling_factor is applied by some versions of SAELens and not by others, so what the "
+            "dictionary computes is not certain; give one without"
+        )
     layer, reads, writes = _points(said, architecture, path)
     scale, scaler = _scale(said, place)
     rule, k = _rule(said, architecture, path)
@@ -174,7 +180,7 @@ def _tensors(
     skip = ("W_skip",) if "skip" in architecture else ()
     encoder_biases = biases if gated else ("b_enc",)
     needed = ("W_enc", "W_dec", *encoder_biases, "b_dec", *((threshold,) if threshold else ()), *skip)
-    check_names(path, shapes, layout=f"the architecture {architecture}", needed=needed)
+    check_names(path, shapes, layout=f"the architecture {architecture}", needed=needed, allowed=(UNUSED,))
     n_features, d_write = length(path, shapes, encoder_biases[0]), length(path, shapes, "b_dec")
     d_read = d_write
     if architecture.endswith("transcoder") and len(shapes["W_enc"]) == 2 and shapes["W_enc"][1] == n_features:

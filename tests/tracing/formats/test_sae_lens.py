@@ -74,6 +74,13 @@ def test_a_constant_of_the_training_data_is_folded(
     assert {path.name for path in stored.files} == {"cfg.json", "sae_weights.safetensors", "activation_scaler.json"}
 
 
+def test_a_scaling_factor_that_is_not_used_is_tolerated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    foreign = sae_lens(tmp_path, old=True)
+    for path in tmp_path.glob("layer_*/sae_weights.safetensors"):
+        save(path, **load_file(path), scaling_factor=np.ones(24))
+    check_computes_what_its_format_says(foreign, monkeypatch)
+
+
 def change(folder: Path, *, metadata: dict[str, Any] | None = None, **entries: Any) -> None:
     for path in folder.glob("layer_*/cfg.json"):
         found = json.loads(path.read_text())
@@ -89,6 +96,8 @@ def change(folder: Path, *, metadata: dict[str, Any] | None = None, **entries: A
         ({"normalize_activations": "expected_average_only_in"}, "is not in the folder; add activation_scaler.json"),
         ({"normalize_activations": "median"}, "normalize_activations must be none, got median"),
         ({"metadata": {"hook_head_index": 3}}, "a single attention head"),
+        ({"hook_point_head_index": 3}, "a single attention head"),
+        ({"finetuning_scaling_factor": True}, "what the dictionary computes is not certain"),
         ({"metadata": {"hook_name": "hook_mlp_out"}}, "should name one layer"),
         ({"architecture": "topk"}, "k must be a positive integer, got None"),
         ({"architecture": "topk", "k": 99}, "k must be at most the 24 features, got 99"),
