@@ -91,7 +91,7 @@ def located_dictionary(folder: str | Path, *, model: ModelIdentity, any_model_na
     check_made_for(stored, reads, model=model, any_model_name=any_model_name)
     identity = DictionaryIdentity(
         name=located.name,
-        digest=located.revision or dictionary_digest(stored, reads, writes),
+        digest=_digest(located, stored, reads, writes),
         model=model.id,
         kind=described.kind,
         site=site_of(described, writes),
@@ -99,6 +99,13 @@ def located_dictionary(folder: str | Path, *, model: ModelIdentity, any_model_na
         n_features=described.n_features,
     )
     return LocatedDictionary(stored, reads, writes, identity)
+
+
+def _digest(located: Located, stored: StoredDictionary, reads: Hook, writes: Hook) -> str:
+    """Returns a dictionary's digest: the commit, if it lies on the hub with all its files, else by contents."""
+    if located.revision is not None and all(path.is_relative_to(stored.folder) for path in stored.files):
+        return located.revision
+    return dictionary_digest(stored, reads, writes)
 
 
 def dictionary_digest(stored: StoredDictionary, reads: Hook, writes: Hook) -> str:

@@ -229,6 +229,14 @@ def test_one_folder_with_two_formats_is_refused(model: TracedModel, tmp_path: Pa
         read_dictionary_identity(tmp_path, model=model.identity)
 
 
+def test_a_configuration_of_training_beside_the_files_is_not_circuit_tracers(
+    model: TracedModel, tmp_path: Path
+) -> None:
+    sparsify(tmp_path, transcode=True)
+    (tmp_path / "config.yaml").write_text("learning_rate: 3\nmodel_kind: transcoder_set\n")
+    assert read_dictionary_identity(tmp_path, model=model.identity).activation == "topk"
+
+
 def test_a_folder_without_any_dictionary_is_refused_with_what_was_looked_for(
     model: TracedModel, tmp_path: Path
 ) -> None:

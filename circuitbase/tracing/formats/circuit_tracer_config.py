@@ -11,6 +11,7 @@ from circuitbase.tracing.formats.stored import Point
 from circuitbase.tracing.hook_names import layer_and_point
 
 CONFIG_FILE = "config.yaml"
+INPUT_HOOK, OUTPUT_HOOK = "feature_input_hook", "feature_output_hook"
 TRANSCODER_SET, CROSS_LAYER = "transcoder_set", "cross_layer_transcoder"
 
 
@@ -42,7 +43,7 @@ def hook_points(config: dict[str, Any], folder: Path) -> tuple[Point, Point]:
     """Returns where the dictionary reads and writes, by the names in its configuration."""
     read, written = (
         Point(layer_and_point(str(config.get(key)))[1], f"{folder / CONFIG_FILE}: {key}")
-        for key in ("feature_input_hook", "feature_output_hook")
+        for key in (INPUT_HOOK, OUTPUT_HOOK)
     )
     return read, written
 

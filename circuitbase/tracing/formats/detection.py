@@ -8,7 +8,7 @@ from typing import NamedTuple
 from circuitbase.errors import ModelError
 from circuitbase.tracing.formats.assembling import assembled
 from circuitbase.tracing.formats.circuit_tracer_clt import read_cross_layer_transcoder
-from circuitbase.tracing.formats.circuit_tracer_config import CONFIG_FILE, CROSS_LAYER, read_config
+from circuitbase.tracing.formats.circuit_tracer_config import CONFIG_FILE, CROSS_LAYER, INPUT_HOOK, read_config
 from circuitbase.tracing.formats.circuit_tracer_set import read_transcoder_set
 from circuitbase.tracing.formats.dictionary_learning import read_dictionary_learning
 from circuitbase.tracing.formats.gemma_scope import read_gemma_scope_1, read_gemma_scope_2
@@ -47,13 +47,13 @@ def read_stored_dictionary(folder: Path) -> StoredDictionary:
 
     Formats with a folder per layer are searched for in it and below; each layer must be there once.
     """
-    if (folder / CONFIG_FILE).exists():
-        config = read_config(folder)
+    found = [(each, place) for place in _folders(folder) for each in LAYER_FORMATS if _holds(place, each.files)]
+    config = read_config(folder) if (folder / CONFIG_FILE).exists() else {}
+    if config and (INPUT_HOOK in config or not found):  # others keep a config.yaml of training beside their files
         read = read_cross_layer_transcoder if config["model_kind"] == CROSS_LAYER else read_transcoder_set
         return read(folder, config)
     if any(folder.glob(CLT_FILES)):
         return read_gemma_scope_clt(folder)
-    found = [(each, place) for place in _folders(folder) for each in LAYER_FORMATS if _holds(place, each.files)]
     if not found:
         raise ModelError(_nothing(folder))
     names = {each.name for each, _ in found}

@@ -1,23 +1,19 @@
-"""SAELens: `cfg.json` and `sae_weights.safetensors` for each layer.
+"""SAELens: `cfg.json` and `sae_weights.safetensors` for each layer (arrays: `sae_lens_tensors`).
 
-`W_enc [d_in, F]`, `W_dec [F, d_out]`, `b_enc`, `b_dec`; `threshold` with `jumprelu*`; `W_skip [d_out, d_in]`
-(`x @ W_skip.T`, on the raw input) with `*skip_transcoder`; `b_gate`, `b_mag`, `r_mag` in place of `b_enc` with
-`gated`. Files of versions before 6 have flat keys and other names for some of them.
+Versions from 6 on say what is about training under `metadata`; earlier ones have flat keys, and other names for some.
 """
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from circuitbase.errors import ModelError
 from circuitbase.tracing.formats.circuit_tracer_config import lens_version
-from circuitbase.tracing.formats.headers import Shape, tensor_shapes
+from circuitbase.tracing.formats.headers import tensor_shapes
 from circuitbase.tracing.formats.json_config import positive_integer, read_json
-from circuitbase.tracing.formats.sizes import check_names, check_shapes, length
-from circuitbase.tracing.formats.stored import Described, FoundLayer, Point, Rule, Stored, StoredGate, StoredLayer
+from circuitbase.tracing.formats.sae_lens_tensors import sae_lens_layer
+from circuitbase.tracing.formats.stored import Described, FoundLayer, Point, Rule
 from circuitbase.tracing.hook_names import layer_and_point
 
-LAYOUT = "SAELens"
 CONFIG, WEIGHTS, SCALER = "cfg.json", "sae_weights.safetensors", "activation_scaler.json"
 ARCHITECTURES = (
     "standard",
@@ -30,7 +26,6 @@ ARCHITECTURES = (
     "jumprelu_transcoder",
     "jumprelu_skip_transcoder",
 )
-UNUSED = "scaling_factor"  # early versions saved it whether or not it was used
 PER_TOKEN = ("constant_norm_rescale", "layer_norm")
 
 
@@ -52,7 +47,7 @@ def read_sae_lens(place: Path, folder: Path) -> FoundLayer:
     layer, reads, writes = _points(said, architecture, path)
     scale, scaler = _scale(said, place)
     rule, k = _rule(said, architecture, path)
-    tensors, (n_features, d_read, d_write) = _tensors(
+    tensors, (n_features, d_read, d_write) = sae_lens_layer(
         weights,
         tensor_shapes(weights),
         architecture,
@@ -160,50 +155,3 @@ def _subtracts(said: dict[str, Any], architecture: str, path: Path) -> bool:
             f"{path} should say apply_b_dec_to_input, which changes what is computed, but does not; add it"
         )
     return stated is None or bool(stated)
-
-
-def _tensors(
-    path: Path,
-    shapes: Mapping[str, Shape],
-    architecture: str,
-    *,
-    k: int | None,
-    subtracts_b_dec: bool,
-    scale: float,
-) -> tuple[StoredLayer, tuple[int, int, int]]:
-    gated, biases = architecture == "gated", ("b_gate", "b_mag", "r_mag")
-    threshold = None
-    if architecture.startswith("jumprelu"):
-        threshold = "log_threshold" if "log_threshold" in shapes else "threshold"
-    elif architecture == "batchtopk":
-        threshold = "topk_threshold"
-    skip = ("W_skip",) if "skip" in architecture else ()
-    encoder_biases = biases if gated else ("b_enc",)
-    needed = ("W_enc", "W_dec", *encoder_biases, "b_dec", *((threshold,) if threshold else ()), *skip)
-    check_names(path, shapes, layout=f"the architecture {architecture}", needed=needed, allowed=(UNUSED,))
-    n_features, d_write = length(path, shapes, encoder_biases[0]), length(path, shapes, "b_dec")
-    d_read = d_write
-    if architecture.endswith("transcoder") and len(shapes["W_enc"]) == 2 and shapes["W_enc"][1] == n_features:
-        d_read = shapes["W_enc"][0]
-    expected = {
-        "W_enc": (d_read, n_features),
-        "W_dec": (n_features, d_write),
-        **dict.fromkeys((*encoder_biases, "threshold", "log_threshold"), (n_features,)),
-        "topk_threshold": (),
-        "W_skip": (d_write, d_read),
-    }
-    check_shapes(path, shapes, expected, lengths_of=f"{encoder_biases[0]} and b_dec", layout=LAYOUT)
-    tensors = StoredLayer(
-        W_enc=Stored(path, "W_enc", transposed=True),
-        W_dec=(Stored(path, "W_dec"),),
-        b_enc=None if gated else Stored(path, "b_enc"),
-        b_dec=Stored(path, "b_dec"),
-        gate=StoredGate(*(Stored(path, name) for name in biases)) if gated else None,
-        threshold=Stored(path, threshold) if threshold else None,
-        log_threshold=threshold == "log_threshold",
-        W_skip=Stored(path, "W_skip") if skip else None,
-        k=k,
-        subtracts_b_dec=subtracts_b_dec,
-        scale=scale,
-    )
-    return tensors, (n_features, d_read, d_write)
