@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from circuitbase.tracing.formats.detection import read_stored_dictionary
 from tests.tracing.foreign_dictionaries import gemma_scope_1, gemma_scope_2, gemma_scope_clt, save
 from tests.tracing.reading import check_computes_what_its_format_says, refusal
 
@@ -75,11 +76,29 @@ def test_a_layer_that_is_missing_is_named(tmp_path: Path) -> None:
     assert "but lacks params_layer_0.safetensors" in refusal(clt)
 
 
-def test_crosscoders_are_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("entries", "sentence"),
+    [
+        ({"type": "crosscoder"}, "type must be sae, transcoder or clt to be traced, got crosscoder"),
+        ({"architecture": "topk"}, "architecture must be jump_relu, got topk"),
+        ({"hf_hook_point_in": "model.norm.output"}, "hf_hook_point_in should name a layer"),
+    ],
+)
+def test_a_configuration_that_cannot_be_used_is_refused(entries: dict[str, str], sentence: str, tmp_path: Path) -> None:
     folder = gemma_scope_2(tmp_path).folder
     path = folder / "layer_0_width_16k_l0_small_affine" / "config.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), "type": "crosscoder"}))
-    assert "type must be sae, transcoder or clt to be traced, got crosscoder" in refusal(folder)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **entries}))
+    assert sentence in refusal(folder)
+
+
+def test_a_cross_layer_transcoders_configuration_may_name_its_hooks(tmp_path: Path) -> None:
+    folder = gemma_scope_clt(tmp_path).folder
+    path = folder / "config.json"
+    hook = "model.layers.{layer}.pre_feedforward_layernorm.input"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "hf_hook_point_in": hook}))
+    assert read_stored_dictionary(folder).described.reads.name == "pre_feedforward_layernorm.input"
+    path.write_text(json.dumps({"type": "crosscoder"}))
+    assert "type must be clt where there is a file for each layer, got crosscoder" in refusal(folder)
 
 
 def test_a_transposed_encoder_is_said_to_be_one(tmp_path: Path) -> None:
