@@ -111,6 +111,11 @@ def dictionary_hooks(described: Described, *, architecture: str, norm: NormKind)
     return reads, writes
 
 
+def reads_head_values(described: Described) -> bool:
+    """Returns whether a dictionary reads the heads' values, which need not be as wide as the residual stream."""
+    return {**OF_TRANSFORMER_LENS, **OF_HEAD_OUTPUT}.get(described.reads.name) == Hook.HEAD_VALUES
+
+
 def site_of(described: Described, writes: Hook) -> str:
     """Returns the part of a feature's id that says what its dictionary replaces."""
     return SITES[writes] if described.kind == "sae_set" else "mlp"

@@ -10,7 +10,7 @@ from circuitbase.tracing.architectures import architecture
 from circuitbase.tracing.digests import content_digest, file_digest
 from circuitbase.tracing.formats.detection import read_stored_dictionary
 from circuitbase.tracing.formats.stored import StoredDictionary
-from circuitbase.tracing.hook_names import dictionary_hooks, site_of
+from circuitbase.tracing.hook_names import dictionary_hooks, reads_head_values, site_of
 from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.locating import NAME_FILE, Located, locate
 from circuitbase.tracing.model_config import read_model_config
@@ -85,10 +85,10 @@ def located_dictionary(folder: str | Path, *, model: ModelIdentity, any_model_na
     located = locate(folder, what="dictionary")
     stored = read_stored_dictionary(located.folder)
     described = stored.described
+    check_made_for(stored, model=model, any_model_name=any_model_name)
     reads, writes = dictionary_hooks(
         described, architecture=model.architecture, norm=architecture(model.architecture).norm
     )
-    check_made_for(stored, reads, model=model, any_model_name=any_model_name)
     identity = DictionaryIdentity(
         name=located.name,
         digest=_digest(located, stored, reads, writes),
@@ -124,13 +124,13 @@ def _place(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.name
 
 
-def check_made_for(stored: StoredDictionary, reads: Hook, *, model: ModelIdentity, any_model_name: bool) -> None:
+def check_made_for(stored: StoredDictionary, *, model: ModelIdentity, any_model_name: bool) -> None:
     """Raises ModelError, with everything that does not fit, if a dictionary was not made for the model."""
     described = stored.described
     problems = []
-    widths = {described.d_write} if reads == Hook.HEAD_VALUES else {described.d_read, described.d_write}
-    if reads != Hook.HEAD_VALUES and widths != {model.d_model}:
-        shown = " and ".join(str(width) for width in sorted(widths - {model.d_model}))
+    wrong = {described.d_read, described.d_write} - {model.d_model}
+    if wrong and not reads_head_values(described):
+        shown = " and ".join(map(str, sorted(wrong)))
         problems.append(f"its width is {shown}, the model's {model.d_model}")
     if len(stored.layers) != model.n_layers:
         lacking = ", ".join(str(layer) for layer in range(len(stored.layers), model.n_layers))

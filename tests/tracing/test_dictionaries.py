@@ -29,6 +29,7 @@ from tests.tracing.foreign_dictionaries import (
     circuit_tracer_set,
     dictionary_learning,
     gemma_scope_1,
+    gemma_scope_2,
     sae_lens,
     save,
     sparsify,
@@ -179,6 +180,16 @@ def test_a_dictionary_of_another_width_or_depth_is_refused(model: TracedModel, t
         read_dictionary_identity(folder, model=replace(model.identity, n_layers=3))
     with pytest.raises(ModelError, match=r"its cfg\.json names the model tiny, but the model is called large"):
         read_dictionary_identity(folder, model=replace(model.identity, name="large"))
+
+
+def test_a_dictionary_of_another_model_is_said_to_be_one_before_its_hooks_are_looked_at(
+    model: TracedModel, tmp_path: Path
+) -> None:
+    folder = gemma_scope_2(tmp_path).folder
+    with pytest.raises(ModelError, match="was made for another model: its config"):
+        read_dictionary_identity(folder, model=model.identity)
+    with pytest.raises(ModelError, match=r"a module of GPT2LMHeadModel .*, got pre_feedforward_layernorm\.output"):
+        read_dictionary_identity(folder, model=model.identity, any_model_name=True)
 
 
 @pytest.mark.parametrize(
