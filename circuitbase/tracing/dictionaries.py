@@ -14,6 +14,7 @@ from circuitbase.tracing.identities import located_dictionary
 from circuitbase.tracing.layer_dictionary import LayerDictionary
 from circuitbase.tracing.models import DTYPES, TracedModel, checked_device
 from circuitbase.tracing.options import DType
+from circuitbase.tracing.precision import HALF
 
 __all__ = ["Dictionary", "Firing", "LayerDictionary", "check_fits", "load_dictionary"]
 
@@ -54,18 +55,20 @@ def load_dictionary(
     """
     found = located_dictionary(folder, model=model.identity, any_model_name=any_model_name)
     place = checked_device(device)
-    wanted = DTYPES[dtype]
+    kept_in = DTYPES[dtype]
+    wanted = torch.float32 if dtype in HALF else kept_in  # what is computed never is in half precision
     if found.reads == Hook.HEAD_VALUES:
         _check_head_width(found.stored.described.d_read, model)
     if lazy is None:
-        lazy = found.stored.numbers * wanted.itemsize > _resident_bytes(place)
+        lazy = found.stored.numbers * kept_in.itemsize > _resident_bytes(place)
     rule = found.stored.described.rule
     return Dictionary(
         identity=found.identity,
         reads=found.reads,
         writes=found.writes,
         layers=tuple(
-            layer_dictionary(layer, rule, dtype=wanted, device=place, lazy=lazy) for layer in found.stored.layers
+            layer_dictionary(layer, rule, dtype=wanted, kept_in=kept_in, device=place, lazy=lazy)
+            for layer in found.stored.layers
         ),
         dtype=dtype,
         device=str(place),

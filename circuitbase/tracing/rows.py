@@ -39,9 +39,10 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class ResidentRows:
-    """A matrix [feature, width] that lies on the device."""
+    """A matrix [feature, width] that lies on the device; what comes out is in `dtype`, by default its own."""
 
     matrix: Float[Tensor, "feature width"]
+    dtype: torch.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -50,19 +51,23 @@ class ResidentRows:
 
     def chosen(self, feature: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen width"]:
         """Returns the rows of some features, in their order."""
-        return self.matrix[feature]
+        return self.matrix[feature].to(self.dtype or self.matrix.dtype)
 
     def chunks(self) -> Iterator[Float[Tensor, "row width"]]:
-        """Yields the whole matrix."""
-        yield self.matrix
+        """Yields the whole matrix, or in another dtype than its own about `CHUNK_NUMBERS` numbers at a time."""
+        if self.dtype in (None, self.matrix.dtype):
+            yield self.matrix
+            return
+        for part in self.matrix.split(max(1, CHUNK_NUMBERS // self.shape[1])):
+            yield part.to(self.dtype)
 
 
 @dataclass(frozen=True)
 class LazyRows:
     """A matrix that stays where it is (a mapped file, the host); what is asked for is copied to the device.
 
-    Each row comes out multiplied by its `scale`. Numbers are held to be finite when they are read,
-    not before; `name` is what the sentence calls the matrix.
+    Each row comes out multiplied by its `scale`, and rounded as if it were kept in `kept_in`. Numbers are held
+    to be finite when they are read, not before; `name` is what the sentence calls the matrix.
     """
 
     source: Float[Tensor, "feature width"]
@@ -70,6 +75,7 @@ class LazyRows:
     device: torch.device
     scale: Float[Tensor, " feature"] | None = None
     name: str = "the dictionary"
+    kept_in: torch.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -94,4 +100,4 @@ class LazyRows:
             given = given * scale.to(device=self.device, dtype=self.dtype)[:, None]
         if not all_finite(given):
             raise ModelError(f"{self.name} must hold finite numbers, but has others; train the dictionary again")
-        return given
+        return given if self.kept_in is None else given.to(self.kept_in).to(self.dtype)

@@ -20,7 +20,14 @@ ROWS_AT_ONCE = 7  # of a lazy matrix: does not divide the features
 
 def read_layers(stored: StoredDictionary, *, lazy: bool) -> list[LayerDictionary]:
     return [
-        layer_dictionary(layer, stored.described.rule, dtype=torch.float64, device=torch.device("cpu"), lazy=lazy)
+        layer_dictionary(
+            layer,
+            stored.described.rule,
+            dtype=torch.float64,
+            kept_in=torch.float64,
+            device=torch.device("cpu"),
+            lazy=lazy,
+        )
         for layer in stored.layers
     ]
 

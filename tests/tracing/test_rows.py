@@ -67,7 +67,7 @@ def own():  # MiB of this process's memory that no file backs
 torch.set_num_threads(1)
 stored = read_stored_dictionary(Path(sys.argv[1]))
 before = own()
-wanted = {"dtype": torch.float32, "device": torch.device("cpu"), "lazy": sys.argv[2] == "lazy"}
+wanted = {"dtype": torch.float32, "kept_in": torch.float32, "device": torch.device("cpu"), "lazy": sys.argv[2] == "lazy"}
 layers = [layer_dictionary(one, stored.described.rule, **wanted) for one in stored.layers]
 loaded = own() - before
 layers[0].W_dec[0].chosen(torch.arange(0, 40000, 400))

@@ -23,13 +23,20 @@ Vector = Float[Tensor, "_"]
 
 
 def layer_dictionary(
-    stored: StoredLayer, rule: Rule, *, dtype: torch.dtype, device: torch.device, lazy: bool
+    stored: StoredLayer,
+    rule: Rule,
+    *,
+    dtype: torch.dtype,
+    kept_in: torch.dtype,
+    device: torch.device,
+    lazy: bool,
 ) -> LayerDictionary:
     """Returns a layer in the form that is traced; raises ModelError for numbers that are not finite.
 
-    With `lazy` its matrices stay in their files, and are checked when they are read.
+    Encoders and decoders are rounded to `kept_in`, everything comes out in `dtype`. With `lazy` they stay
+    in their files, and are checked when they are read.
     """
-    layer = _OpenLayer(stored, dtype, device, lazy)
+    layer = _OpenLayer(dtype, kept_in, device, lazy)
     b_dec = layer.vector(stored.b_dec)
     b_enc, row_scale, gate_threshold = _encoder(stored, layer, b_dec)
     decoders = tuple(
@@ -52,9 +59,9 @@ def layer_dictionary(
 class _OpenLayer:
     """The open files of a layer, and where their tensors are wanted."""
 
-    def __init__(self, stored: StoredLayer, dtype: torch.dtype, device: torch.device, lazy: bool) -> None:
+    def __init__(self, dtype: torch.dtype, kept_in: torch.dtype, device: torch.device, lazy: bool) -> None:
         self._files: dict[Path, dict[str, Tensor]] = {}
-        self._dtype, self._device, self._lazy = dtype, device, lazy
+        self._dtype, self._kept_in, self._device, self._lazy = dtype, kept_in, device, lazy
 
     def source(self, stored: Stored) -> Tensor:
         """Returns a tensor as it lies in its file, but in our form."""
@@ -85,15 +92,16 @@ class _OpenLayer:
     def rows(self, stored: Stored, scale: Vector | None) -> Rows:
         """Returns a matrix with its rows scaled."""
         source = self.source(stored)
-        lazy = LazyRows(source, self._dtype, self._device, scale, f"{stored.path}: {stored.name}")
+        rounded = None if self._kept_in == self._dtype else self._kept_in
+        lazy = LazyRows(source, self._dtype, self._device, scale, f"{stored.path}: {stored.name}", rounded)
         if self._lazy:
             return lazy
-        matrix = torch.empty(source.shape, dtype=self._dtype, device=self._device).copy_(source)
-        if scale is not None:
-            matrix *= scale.to(matrix)[:, None]
-        if not all_finite(matrix):
-            raise _not_finite(stored)
-        return ResidentRows(matrix)
+        matrix = torch.empty(source.shape, dtype=self._kept_in, device=self._device)
+        first = 0
+        for part in lazy.chunks():
+            matrix[first : first + len(part)] = part
+            first += len(part)
+        return ResidentRows(matrix, self._dtype)
 
     def by_rows(self, stored: Stored, what: Callable[[Tensor], Tensor]) -> Vector:
         """Returns a number for each row of a matrix, read some rows at a time, in float64."""
