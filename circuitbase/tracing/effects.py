@@ -33,6 +33,7 @@ class FrozenPaths:
         self.frozen = frozen
         self.written = written
         self.d_model = written.tokens.writers[0].write.shape[-1]
+        self.device = written.tokens.writers[0].write.device
 
     def rows(self, targets: Targets) -> RowBlock:
         """Returns the effects on targets that read at one place."""
