@@ -113,8 +113,8 @@ def test_scores_are_in_the_order_of_edges(block: Both, seed: int) -> None:
         score = form.scores(factor)
         edges = form.edges(np.ones(len(score), dtype=bool))
         assert score.tolist() == [abs(w) * of_target[t] for _, t, w in listed(edges)]
-        largest = form.edges(score >= score.max(initial=0.0))
-        assert listed(largest) == [row for row, kept in zip(listed(edges), score >= score.max(initial=0.0)) if kept]
+        chosen = score >= score.max(initial=0.0)
+        assert listed(form.edges(chosen)) == [row for row, kept in zip(listed(edges), chosen, strict=True) if kept]
 
 
 @st.composite

@@ -15,7 +15,7 @@ ROUNDING = 1e-9
 
 @st.composite
 def rows(draw: st.DrawFn) -> Tensor:
-    """Rows of signed effects, each with a scale of its own: tied or a continuum, with zeros and rows of nothing else."""
+    """Rows of signed effects, each with a scale of its own: tied or a continuum, some or all of them zeros."""
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shape = draw(st.integers(1, 6)), draw(st.integers(1, 80))
     octaves = draw(st.sampled_from([0.0, 1.0, 10.0, 40.0]))
