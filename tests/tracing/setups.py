@@ -96,7 +96,7 @@ class Setup:
         *targets: AskedTarget,
         tokens: Sequence[int] = TOKENS,
         without: tuple[int, ...] = (),
-        block_numbers: int = 600,
+        block_numbers: int = 2**20,
     ) -> Exact:
         """Returns the rows of a prompt as they were computed."""
         prompt = self.read(tokens, without_nodes=without)
