@@ -20,7 +20,7 @@ from circuitbase.tracing.most_influential import trace_most_influential
 from circuitbase.tracing.options import TRACER_VERSION, RoleTarget, TraceOptions
 from circuitbase.tracing.outputs import chosen_outputs, facts
 from circuitbase.tracing.plan import KIND, asked_targets
-from circuitbase.tracing.preparation import Prepared, prepare
+from circuitbase.tracing.preparation import Prepared, check_asked, prepare
 from circuitbase.tracing.replacement import ReplacedLayer, fired_in
 from circuitbase.tracing.run import PromptRun, run_prompts
 from circuitbase.tracing.target_blocks import chosen_targets
@@ -67,8 +67,9 @@ def trace_many(
     targets = [()] * len(prompts) if roles is None else list(roles)
     if len(targets) != len(prompts):
         raise InputError(f"there must be targets for each of the {len(prompts)} prompts, got {len(targets)}")
-    for each in targets:
+    for prompt, each in zip(prompts, targets, strict=True):
         check_targets(each, kind=options.target, model=model.identity)
+        check_asked(dictionary, prompt, silent=options.silent, targets=asked_targets(each, options=options))
     return _in_batches(model, dictionary, list(zip(prompts, targets, strict=True)), options, batch_size=batch_size)
 
 
