@@ -76,8 +76,9 @@ class Setup:
 
     def reference(self, tokens: Sequence[int] = TOKENS, **options: Any) -> FrozenReference:
         """Returns the frozen model computed another way."""
+        ids = self.read(tokens).token_ids
         return FrozenReference(
-            self.folder, self.layers, tuple(tokens), reads=self.reads, writes=self.writes, k=top_k(self.kind), **options
+            self.folder, self.layers, ids, reads=self.reads, writes=self.writes, k=top_k(self.kind), **options
         )
 
     def trace(
@@ -121,6 +122,7 @@ def make_setup(
     n_heads: int | None = None,
     seed: int = 0,
     dtype: DType = "float64",
+    bos: bool = True,
     settings: dict[str, Any] | None = None,
 ) -> Setup:
     """Returns a random model with a random dictionary; its files are written to `folder` if they are not there."""
@@ -132,6 +134,7 @@ def make_setup(
             n_layers=n_layers,
             d_model=D_MODEL,
             n_heads=n_heads,
+            bos=bos,
             settings=settings,
         )
     layers, reads, writes = tensors(kind, architecture, n_layers=n_layers, seed=seed)
