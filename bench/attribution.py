@@ -19,7 +19,6 @@ sys.path.insert(0, str(ROOT))
 
 from bench.attribution_atlas import atlas_rate  # noqa: E402
 from bench.attribution_curves import curves  # noqa: E402
-from bench.attribution_device import device_seconds  # noqa: E402
 from bench.attribution_long import long_prompt  # noqa: E402
 from bench.attribution_standard import standard  # noqa: E402
 from bench.measurement import Measurement, table, write_json  # noqa: E402
@@ -58,7 +57,7 @@ def main() -> None:
                 profile=arguments.profile,
             )
             said("tracing the packaged prompt sets")
-            found += atlas_rate(threads=arguments.threads)
+            found += atlas_rate()
         if arguments.curves:
             said("tracing other shapes")
             found += curves(
@@ -72,6 +71,8 @@ def main() -> None:
             found += long_prompt(folder, threads=arguments.threads)
         if arguments.gpu:
             said(f"tracing on {arguments.device}")
+            from bench.attribution_device import device_seconds
+
             found += device_seconds(
                 arguments.device,
                 architecture=arguments.architecture,

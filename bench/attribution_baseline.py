@@ -9,6 +9,7 @@ import cProfile
 import json
 import pstats
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def main() -> None:
     from circuit_tracer.graph import compute_graph_scores, prune_graph
 
     tokens = torch.tensor(request["token_ids"])
-    profile = cProfile.Profile()
+    profile = cProfile.Profile(time.process_time)
     with Meter() as tracing:
         if request["profile"]:
             profile.enable()
@@ -65,7 +66,7 @@ def main() -> None:
 
 
 def hottest(profile: cProfile.Profile) -> list[str]:
-    """Returns a line for each function that took longest by itself; backward passes run on threads of their own."""
+    """Returns a line, in processor seconds, for each function that took longest by itself."""
     statistics: Any = pstats.Stats(profile)
     rows = [
         (own, cumulative, calls, f"{Path(file).stem}.{name}")

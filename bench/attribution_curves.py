@@ -39,10 +39,10 @@ def curves(folder: Path, environment: Path | None, *, threads: int, batch_size: 
 def point(name: str, mine: dict[str, float], theirs: dict[str, float] | None) -> list[Measurement]:
     """Returns one point of a curve."""
     above = None if theirs is None else (theirs["peak"] - theirs["before"]) / GB
+    wall, processor = (None, None) if theirs is None else (theirs["wall"], theirs["processor"])
     return [
-        Measurement(
-            f"{name}, {mine['active']:,} active", mine["wall"], "s", theirs["wall"] if theirs else None, better="lower"
-        ),
+        Measurement(f"{name}, {mine['active']:,} active", mine["wall"], "s", wall, better="lower"),
+        Measurement(f"{name}, processor", mine["processor"], "s", processor, better="lower"),
         Measurement(
             f"{name}, memory above the loaded", (mine["peak"] - mine["before"]) / GB, "GB", above, better="lower"
         ),

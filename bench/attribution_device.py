@@ -7,7 +7,6 @@ a CPU.
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bench.attribution_device_subject import ARCHITECTURES, random_dictionary, random_model, random_weights
 from bench.attribution_shape import BOS
-from bench.attribution_stages import Stages
+from bench.attribution_stages import Stages, settled_time
 from bench.measurement import Measurement
 from circuitbase.graph.trace import Trace
 from circuitbase.tracing.attribution import trace
@@ -70,9 +69,9 @@ def matrix_rate(device: str, *, size: int) -> float:
     a = torch.randn(size, size, device=device)
     seconds = []
     for _ in range(4):
-        begun = _now(device)
+        begun = settled_time()
         a @ a
-        seconds.append(_now(device) - begun)
+        seconds.append(settled_time() - begun)
     return float(2 * size**3 / min(seconds))
 
 
@@ -84,11 +83,12 @@ def _one_length(
     seconds = []
     for _ in range(REPEATS):
         before = _reset(device)
-        begun = _now(device)
-        with Stages() as stages:
-            found = traced()
-        seconds.append(_now(device) - begun)
+        begun = settled_time()
+        found = traced()
+        seconds.append(settled_time() - begun)
     peak = _peak(device)
+    with Stages() as stages:  # apart, as waiting for the device after each stage takes time
+        traced()
     if profiled:
         _profile(traced, name, device)
     counts, taken = found.metadata.counts, statistics.median(seconds)
@@ -113,13 +113,6 @@ def _profile(traced: Callable[[], Trace], name: str, device: str) -> None:
         traced()
     order = "self_cuda_time_total" if on_gpu else "self_cpu_time_total"
     print(f"{name}\n{profiler.key_averages().table(sort_by=order, row_limit=SHOWN)}", file=sys.stderr)
-
-
-def _now(device: str) -> float:
-    """Returns the time when everything that was asked of the device is done."""
-    if device.startswith("cuda"):
-        torch.cuda.synchronize(device)
-    return time.perf_counter()
 
 
 def _described(device: str) -> str:

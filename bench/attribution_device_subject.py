@@ -12,11 +12,11 @@ from bench.attribution_shape import BOS, silently, write_tokenizer
 from bench.attribution_transcoder import transcoder
 from circuitbase.graph.trace import DictionaryIdentity, ModelIdentity
 from circuitbase.tracing.activations import Relu
+from circuitbase.tracing.adapters import model_parts
 from circuitbase.tracing.dictionaries import Dictionary, LayerDictionary
 from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.models import TracedModel
-from circuitbase.tracing.parts import model_parts
-from circuitbase.tracing.rows import LazyRows, ResidentRows, Rows
+from circuitbase.tracing.rows import LazyRows, Rows
 from circuitbase.tracing.tokenizing import PromptTokenizer
 
 ACTIVE = 30.0  # features per layer and position: about 8,000 on 10 tokens of 26 layers
@@ -127,11 +127,15 @@ def random_weights(model: TracedModel, n_features: int, generator: torch.Generat
 
 
 def random_dictionary(model: TracedModel, weights: list[dict[str, Tensor]], *, resident: bool) -> Dictionary:
-    """Returns the transcoders with their rows on the device, or on the host to be read when asked for."""
-    dtype, device = getattr(torch, model.dtype), torch.device(model.device)
+    """Returns the transcoders with their rows on the device, or on the host to be read when asked for.
+
+    Rows lie there in the model's dtype and come out in float32, in which everything is added up.
+    """
+    device = torch.device(model.device)
 
     def rows(matrix: Tensor) -> Rows:
-        return ResidentRows(matrix) if resident else LazyRows(matrix.cpu(), dtype, device)
+        kept = matrix if resident else matrix.cpu()
+        return LazyRows(lambda: kept, torch.float32, device)
 
     identity = DictionaryIdentity(
         name="random", digest="1" * 64, model=model.identity.id, kind="transcoder_set", site="mlp", activation="relu",
@@ -141,8 +145,8 @@ def random_dictionary(model: TracedModel, weights: list[dict[str, Tensor]], *, r
         LayerDictionary(
             W_enc=rows(each["W_enc"]),
             W_dec=(rows(each["W_dec"]),),
-            b_enc=each["b_enc"],
-            b_dec=each["b_dec"],
+            b_enc=each["b_enc"].float(),
+            b_dec=each["b_dec"].float(),
             activation=Relu(),
         )
         for each in weights

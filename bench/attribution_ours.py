@@ -9,6 +9,7 @@ import cProfile
 import json
 import pstats
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -72,8 +73,8 @@ def measured(
 
 
 def hottest(model: TracedModel, dictionary: Dictionary, prompt: TracedPrompt, options: TraceOptions) -> list[str]:
-    """Returns a line for each function of this package that took longest, with what it called."""
-    profile = cProfile.Profile()
+    """Returns a line, in processor seconds, for each function of this package that took longest with what it called."""
+    profile = cProfile.Profile(time.process_time)
     profile.runcall(trace, model, dictionary, prompt, options)
     statistics: Any = pstats.Stats(profile)
     rows = [

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any
 
+import torch
+
 from circuitbase.tracing import attribution
 
 
@@ -19,7 +21,8 @@ class Stages:
 
     def __enter__(self) -> "Stages":
         for name, found in vars(attribution).items():
-            if inspect.isfunction(found) and found.__module__.startswith("circuitbase.") and name != "trace":
+            ours = inspect.isfunction(found) and found.__module__.startswith("circuitbase.")
+            if ours and not name.startswith("_") and not name.startswith("trace"):  # those hold the others
                 self._plain[name] = found
         for name, plain in self._plain.items():
             setattr(attribution, name, self._timed(name, plain))
@@ -34,10 +37,17 @@ class Stages:
     def _timed(self, name: str, plain: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(plain)
         def timed(*arguments: Any, **named: Any) -> Any:
-            begun = time.perf_counter()
+            begun = settled_time()
             try:
                 return plain(*arguments, **named)
             finally:
-                self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - begun
+                self.seconds[name] = self.seconds.get(name, 0.0) + settled_time() - begun
 
         return timed
+
+
+def settled_time() -> float:
+    """Returns the time when everything that was asked of a GPU is done."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter()

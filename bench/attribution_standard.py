@@ -54,6 +54,7 @@ def alone(found: dict[str, Any]) -> list[Measurement]:
         Measurement("standard, trace and prune", pruned["wall"], "s", better="lower"),
         Measurement("standard, kept edges", pruned["stored_edges"], ""),
         Measurement("standard, pruning and scores", pruning, "s", goal=PRUNING_GOAL, better="lower"),
+        Measurement("standard, memory of the loaded", first["before"] / GB, "GB", better="lower"),
         Measurement("standard, memory above the loaded", (first["peak"] - first["before"]) / GB, "GB", better="lower"),
     ]
 
@@ -67,7 +68,11 @@ def beside(found: dict[str, Any], reference: dict[str, Any]) -> list[Measurement
     return [
         Measurement("standard, complete graph", first["wall"], "s", theirs["wall"], better="lower"),
         Measurement("standard, processor", first["processor"], "s", theirs["processor"], better="lower"),
+        Measurement("standard, processor, times less", theirs["processor"] / first["processor"], "×"),
         Measurement("standard, peak memory", first["peak"] / GB, "GB", theirs["peak"] / GB, better="lower"),
+        Measurement(
+            "  without mapped files", first["own_peak"] / GB, "GB", theirs["own_peak"] / GB, better="lower"
+        ),
         Measurement("standard, peak with pruning", our_whole / GB, "GB", whole / GB, better="lower"),
         Measurement("standard, circuit-tracer's pruning and scores", pruning, "s", better="lower"),
         Measurement("standard, times faster", theirs["wall"] / first["wall"], "×", goal=SPEED_GOAL),

@@ -20,8 +20,8 @@ from circuitbase.errors import InputError
 class Edges:
     """Some edges as columns."""
 
-    source: Int64[np.ndarray, " edge"]
-    target: Int64[np.ndarray, " edge"]
+    source: Int32[np.ndarray, " edge"]
+    target: Int32[np.ndarray, " edge"]
     weight: Float[np.ndarray, " edge"]
 
 
@@ -32,6 +32,11 @@ class EdgeBlock(Protocol):
     @property
     def target(self) -> Int64[np.ndarray, " target"]:
         """Returns the nodes whose in-edges these are."""
+        ...
+
+    @property
+    def weight(self) -> Float[np.ndarray, "..."]:
+        """Returns the effects as they are stored."""
         ...
 
     @property
@@ -101,7 +106,7 @@ class DenseBlock:
     def edges(self, chosen: Bool[np.ndarray, " place"]) -> Edges:
         """Returns the edges at the chosen places, in the order of `scores`."""
         row, column = np.divmod(np.flatnonzero(chosen), max(1, len(self.source)))
-        return Edges(self.source[column], self.target[row], self.weight[row, column])
+        return Edges(self.source.astype(np.int32)[column], self.target.astype(np.int32)[row], self.weight[row, column])
 
 
 @dataclass(frozen=True)
@@ -146,8 +151,8 @@ class SparseBlock:
 
     def edges(self, chosen: Bool[np.ndarray, " place"]) -> Edges:
         """Returns the chosen edges."""
-        target = np.repeat(self.target, self._per_target)[chosen]
-        return Edges(self.source[chosen].astype(np.int64), target, self.weight[chosen])
+        target = np.repeat(self.target.astype(np.int32), self._per_target)[chosen]
+        return Edges(self.source[chosen], target, self.weight[chosen])
 
     @property
     def _per_target(self) -> Int64[np.ndarray, " target"]:
@@ -210,14 +215,37 @@ def _levels(
 
 def all_edges(blocks: Sequence[EdgeBlock]) -> Edges:
     """Returns every edge, sorted by target and source."""
-    return joined([block.edges(block.scores(np.ones(len(block.target))) > 0) for block in blocks])
+    ordered = sorted(blocks, key=lambda block: int(block.target[0]) if len(block.target) else -1)
+    sizes = np.cumsum([0, *(block.n_edges for block in ordered)])
+    found = Edges(
+        source=np.empty(sizes[-1], dtype=np.int32),
+        target=np.empty(sizes[-1], dtype=np.int32),
+        weight=np.empty(sizes[-1], dtype=ordered[0].weight.dtype if ordered else np.float64),
+    )
+    for block, start, stop in zip(ordered, sizes, sizes[1:], strict=False):
+        part = block.edges(block.scores(np.ones(len(block.target))) > 0)
+        found.source[start:stop], found.target[start:stop] = part.source, part.target
+        found.weight[start:stop] = part.weight
+    return found if _is_sorted(found.source, found.target) else _sorted(found)
 
 
 def joined(parts: Sequence[Edges]) -> Edges:
     """Returns edges together, sorted by target and source."""
+    parts = sorted((part for part in parts if len(part.target)), key=lambda part: int(part.target[0]))
     if not parts:
-        return Edges(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+        return Edges(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
     source = np.concatenate([part.source for part in parts])
     target = np.concatenate([part.target for part in parts])
-    order = np.lexsort((source, target))
-    return Edges(source[order], target[order], np.concatenate([part.weight for part in parts])[order])
+    weight = np.concatenate([part.weight for part in parts])
+    found = Edges(source, target, weight)
+    return found if _is_sorted(source, target) else _sorted(found)
+
+
+def _sorted(edges: Edges) -> Edges:
+    order = np.lexsort((edges.source, edges.target))
+    return Edges(edges.source[order], edges.target[order], edges.weight[order])
+
+
+def _is_sorted(source: Int32[np.ndarray, " edge"], target: Int32[np.ndarray, " edge"]) -> bool:
+    later = target[1:] > target[:-1]
+    return bool((later | ((target[1:] == target[:-1]) & (source[1:] >= source[:-1]))).all())

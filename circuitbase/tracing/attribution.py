@@ -1,33 +1,30 @@
 """Tracing: from a prompt's tokens to its attribution graph (Ameisen et al. 2025; methods.md section 1)."""
 
 from collections.abc import Iterator, Sequence
-from itertools import groupby, islice
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 
-from circuitbase.errors import InputError
 from circuitbase.graph.scores import is_unexplained
 from circuitbase.graph.trace import Trace, TracedPrompt, TraceMetadata
 from circuitbase.schema.kinds import NodeKind
 from circuitbase.tracing.assembly import assemble, with_head_parts
-from circuitbase.tracing.dictionaries import Dictionary, Firing, check_fits
-from circuitbase.tracing.frozen import FrozenModel, freeze
+from circuitbase.tracing.dictionaries import Dictionary
 from circuitbase.tracing.head_split import head_parts
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.most_influential import trace_most_influential
 from circuitbase.tracing.options import TRACER_VERSION, RoleTarget, TraceOptions
-from circuitbase.tracing.outputs import chosen_outputs, facts
-from circuitbase.tracing.plan import KIND, asked_targets
-from circuitbase.tracing.preparation import Prepared, check_asked, prepare
-from circuitbase.tracing.replacement import ReplacedLayer, fired_in
-from circuitbase.tracing.run import PromptRun, run_prompts
+from circuitbase.tracing.outputs import facts
+from circuitbase.tracing.plan import KIND
+from circuitbase.tracing.precision import matrix_precision
+from circuitbase.tracing.preparation import Prepared
+from circuitbase.tracing.prompt_batches import BATCH_SIZE, asked_prompts, prepared_prompts
 from circuitbase.tracing.target_blocks import chosen_targets
-from circuitbase.tracing.targets import AskedTarget, check_targets
+from circuitbase.tracing.targets import AskedTarget
 from circuitbase.tracing.traced_rows import RowTracer, TracedRows
 
-BATCH_SIZE = 16
+MUCH_ROUNDED = 0.05
 BLOCK_NUMBERS = {"cpu": 2**20, "cuda": 2**28}  # numbers in a gradient: a core's cache, a part of a GPU's memory
 
 
@@ -63,55 +60,23 @@ def trace_many(
     `batch_size` at a time; a prompt that runs alone gives the same bytes every time. `roles` are the
     targets of each prompt. Raises InputError before anything is run if they do not go together.
     """
-    check_fits(model, dictionary, dtype=options.dtype)
-    targets = [()] * len(prompts) if roles is None else list(roles)
-    if len(targets) != len(prompts):
-        raise InputError(f"there must be targets for each of the {len(prompts)} prompts, got {len(targets)}")
-    for prompt, each in zip(prompts, targets, strict=True):
-        check_targets(each, kind=options.target, model=model.identity)
-        check_asked(dictionary, prompt, silent=options.silent, targets=asked_targets(each, options=options))
-    return _in_batches(model, dictionary, list(zip(prompts, targets, strict=True)), options, batch_size=batch_size)
+    asked = asked_prompts(model, dictionary, prompts, options, targets=roles)
+    prepared = prepared_prompts(model, dictionary, asked, options, batch_size=batch_size)
+    return (_traced(model, dictionary, each, options) for each in prepared)
 
 
 @torch.no_grad()
-def _in_batches(
-    model: TracedModel,
-    dictionary: Dictionary,
-    asked: Sequence[tuple[TracedPrompt, tuple[AskedTarget, ...]]],
-    options: TraceOptions,
-    *,
-    batch_size: int,
-) -> Iterator[Trace]:
-    for _, same_length in groupby(asked, key=lambda each: len(each[0].token_ids)):
-        while batch := list(islice(same_length, batch_size)):
-            runs = run_prompts(model, [prompt for prompt, _ in batch])
-            frozen = [freeze(model, dictionary, run) for run in runs]
-            fired = fired_in(dictionary, frozen, runs)
-            for (prompt, targets), run, own, firing in zip(batch, runs, frozen, fired, strict=True):
-                yield _traced(model, dictionary, prompt, options, run=run, frozen=own, fired=firing, targets=targets)
-
-
-def _traced(
-    model: TracedModel,
-    dictionary: Dictionary,
-    prompt: TracedPrompt,
-    options: TraceOptions,
-    *,
-    run: PromptRun,
-    frozen: FrozenModel,
-    fired: Sequence[Firing],
-    targets: tuple[AskedTarget, ...],
-) -> Trace:
+def _traced(model: TracedModel, dictionary: Dictionary, prepared: Prepared, options: TraceOptions) -> Trace:
     """Returns the trace of a prompt that was run and encoded."""
-    asked = asked_targets(targets, options=options)
-    outputs = chosen_outputs(model, run, options=options, targets=asked)
-    prepared = prepare(dictionary, prompt, run=run, frozen=frozen, fired=fired, outputs=outputs, silent=options.silent)
-    rows, left_out = rows_and_left_out(prepared, options, block_numbers=BLOCK_NUMBERS[run.final.device.type])
-    assembled = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options)
-    graph = assembled.graph
-    if options.heads:
-        parts = head_parts(prepared.paths, [*prepared.features, *prepared.ends], assembled.edges)
-        graph = with_head_parts(graph, parts)
+    with matrix_precision(tf32=options.tf32):
+        rows, left_out = rows_and_left_out(prepared, options, block_numbers=block_numbers(prepared))
+        assembled = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options)
+        graph = assembled.graph
+        if options.heads:
+            parts = head_parts(prepared.paths, [*prepared.features, *prepared.ends], assembled.edges)
+            graph = with_head_parts(graph, parts)
+    prompt, asked = prepared.prompt, prepared.targets
+    roles = tuple(target for target in asked if isinstance(target, RoleTarget))
     return Trace(
         metadata=TraceMetadata(
             kind=KIND,
@@ -122,15 +87,20 @@ def _traced(
             options=options.numeric(),
             dtype=options.dtype,
             tracer_version=TRACER_VERSION,
-            targets=tuple(output.target for output in outputs),
+            targets=tuple(output.target for output in prepared.outputs),
             target_tokens=tuple(target.identity for target in asked),
             scores=assembled.scores,
             counts=assembled.counts,
-            facts=facts(model, run.logits, roles=tuple(target for target in asked if isinstance(target, RoleTarget))),
-            warnings=tuple(_warnings(model, prompt, prepared.layers)),
+            facts=facts(model, prepared.run.logits, roles=roles),
+            warnings=tuple(_warnings(model, prepared)),
         ),
         graph=graph,
     )
+
+
+def block_numbers(prepared: Prepared) -> int:
+    """Returns how many numbers a gradient may have on the device that a prompt was prepared on."""
+    return BLOCK_NUMBERS[prepared.run.final.device.type]
 
 
 def rows_and_left_out(
@@ -160,15 +130,22 @@ def rows_and_left_out(
     return tracer.found(), is_feature & ~asked & ~chosen
 
 
-def _warnings(model: TracedModel, prompt: TracedPrompt, layers: Sequence[ReplacedLayer]) -> Iterator[str]:
-    unknown = [place for place, token in enumerate(prompt.token_ids) if model.tokenizer.is_unknown(token)]
+def _warnings(model: TracedModel, prepared: Prepared) -> Iterator[str]:
+    unknown = [place for place, token in enumerate(prepared.prompt.token_ids) if model.tokenizer.is_unknown(token)]
     if unknown:
         places = ", ".join(map(str, unknown))
         yield f"the tokenizer does not know the text at position {places}, so the model reads it as unknown"
-    unexplained = {layer: replaced.unexplained for layer, replaced in enumerate(layers) if replaced.unexplained > 1}
+    unexplained = {layer: each.unexplained for layer, each in enumerate(prepared.layers) if each.unexplained > 1}
     if unexplained:
         found = ", ".join(f"{fraction:.3g} in layer {layer}" for layer, fraction in unexplained.items())
         yield (
             f"the dictionary explains less than nothing of this prompt (fraction of variance unexplained: {found}); "
             "check that it was made for this model and reads where it was trained to"
+        )
+    shares = [0.0 if each.rounding is None else each.rounding.share for each in prepared.paths.frozen.layers]
+    layer, rounded = max(enumerate(shares), key=lambda each: each[1])
+    if rounded > MUCH_ROUNDED:
+        yield (
+            f"in {model.dtype} up to {rounded:.0%} of the residual stream after layer {layer} is rounding, which the "
+            "graph counts as constant; trace in float32 to be rid of it"
         )

@@ -8,7 +8,7 @@ The centring and the weight of each norm are folded into the matrix behind it an
 position (for attention: the pattern), so that a pull through attention is two matrix products and a mix of positions.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float, Int
@@ -20,7 +20,17 @@ from circuitbase.tracing.frozen_norm import FrozenNorm, frozen_norm, no_norm
 from circuitbase.tracing.hooks import READS_BEFORE_MLP, WRITES_OF_ATTENTION, Hook
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.parts import Block
+from circuitbase.tracing.precision import HALF, share_of
 from circuitbase.tracing.run import LayerRun, PromptRun
+
+
+@dataclass(frozen=True)
+class Rounding:
+    """What a half-precision model rounded away where attention writes and where the MLP does: constants of a prompt."""
+
+    at_attention: Float[Tensor, "position d_model"]
+    at_mlp: Float[Tensor, "position d_model"]
+    share: float
 
 
 @dataclass(frozen=True)
@@ -29,9 +39,10 @@ class FrozenLayer:
 
     `read` lies between the residual stream before the MLP and where a transcoder reads it, `read_attention`
     between the block's input and where an attention SAE reads; without either, features are no targets.
-    `write` lies between where the dictionary writes and the residual stream, as its linear part
-    [d_write, d_model] if it is not the identity, then a bias, then a norm. `skip` maps a gradient at the residual stream,
-    over the denominator of `write`, to the input of `read` times its denominator.
+    `write` lies between where the dictionary writes and the residual stream: as its linear part
+    [d_write, d_model] if it is not the identity, then a bias, then a norm. `skip` maps a gradient at the
+    residual stream, over the denominator of `write`, to the input of `read` times its denominator. `rounding`
+    is what a half-precision model rounded away.
     """
 
     attention: FrozenAttention
@@ -42,6 +53,7 @@ class FrozenLayer:
     write_bias: Float[Tensor, " d_model"] | None
     write: FrozenNorm
     skip: Float[Tensor, "d_model d_model"] | None
+    rounding: Rounding | None = None
 
     def past_features(
         self, gradient: Float[Tensor, "position target d_model"]
@@ -99,8 +111,13 @@ class FrozenModel:
 def freeze(model: TracedModel, dictionary: Dictionary, run: PromptRun) -> FrozenModel:
     """Returns the frozen model of a prompt that was run."""
     blocks = zip(model.parts.blocks, dictionary.layers, run.layers, strict=True)
+    layers = tuple(_layer(block, features, dictionary, seen) for block, features, seen in blocks)
+    if model.dtype in HALF:
+        after = (*(seen.input for seen in run.layers[1:]), run.final)
+        every = zip(layers, run.layers, after, strict=True)
+        layers = tuple(_with_rounding(layer, seen, x, writes=dictionary.writes) for layer, seen, x in every)
     return FrozenModel(
-        layers=tuple(_layer(block, features, dictionary, seen) for block, features, seen in blocks),
+        layers=layers,
         final_norm=frozen_norm(model.parts.final_norm, run.final),
     )
 
@@ -122,8 +139,13 @@ def read_values(layer: FrozenLayer, reads: Hook, seen: LayerRun) -> Float[Tensor
         case Hook.MLP_NORMALIZED:
             assert layer.read is not None
             return layer.read.folded(seen.before_mlp) / layer.read.denominator[:, None]
-        case Hook.MLP_INPUT:
+        case Hook.MLP_INPUT if layer.rounding is None:
             return seen.mlp_input
+        case Hook.MLP_INPUT:  # as the frozen norm has it, not as the model rounded it
+            assert layer.read is not None
+            every = torch.arange(len(seen.before_mlp), device=seen.before_mlp.device)
+            r = layer.read.applied(seen.before_mlp, every)
+            return r if layer.read.bias is None else r + layer.read.bias
     return write_values(reads, seen)
 
 
@@ -159,6 +181,26 @@ def _layer(block: Block, features: LayerDictionary, dictionary: Dictionary, seen
     )
 
 
+def _with_rounding(
+    layer: FrozenLayer, seen: LayerRun, after: Float[Tensor, "position d_model"], *, writes: Hook
+) -> FrozenLayer:
+    """Returns a layer that knows what the model rounded away, so that accounts close; `after` comes out of it."""
+    every = torch.arange(len(after), device=after.device)
+    y = write_values(writes, seen)
+    by_dictionary = layer.written(y, every) + layer.written_bias(len(after))
+    attention, read = layer.attention, layer.read_attention
+    at_attention, at_mlp = attention.pushed(seen.input[:, None])[:, 0] + attention.constant, by_dictionary
+    if read is not None:
+        at_attention, at_mlp = by_dictionary, seen.mlp_write
+        constant = y - read.pushed(seen.input[:, None])[:, 0]  # that what is read there is what the model had
+        layer = replace(layer, read_attention=replace(read, constant=constant))
+    before_mlp = seen.input + at_attention if layer.parallel else seen.before_mlp
+    rounded = (before_mlp - seen.input - at_attention, after - before_mlp - at_mlp)
+    if read is None:
+        layer = replace(layer, attention=replace(attention, constant=attention.constant + rounded[0]))
+    return replace(layer, rounding=Rounding(*rounded, share=max(share_of(each, after) for each in rounded)))
+
+
 def _read(block: Block, reads: Hook, seen: LayerRun) -> FrozenNorm | None:
     """Returns what lies between the residual stream before the MLP and where a dictionary reads."""
     if reads not in READS_BEFORE_MLP:
@@ -179,7 +221,7 @@ def _write(block: Block, writes: Hook, seen: LayerRun) -> tuple[FrozenNorm, Tens
         case Hook.ATTENTION_OUTPUT if block.attention_post_norm is not None:
             return frozen_norm(block.attention_post_norm, seen.attention_output), None
         case Hook.HEAD_VALUES:
-            W_O = block.attention.W_O.to(seen.head_values.dtype)
+            W_O = block.attention.W_O.to(seen.head_values)
             norm = block.attention_post_norm
             after = no_norm(seen.input) if norm is None else frozen_norm(norm, seen.attention_output)
             return after, W_O.reshape(-1, W_O.shape[-1])

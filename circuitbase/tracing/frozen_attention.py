@@ -48,6 +48,21 @@ class FrozenAttention:
         weight = self.mix[:, :n_positions].index_select(2, position)  # [head, key, target]
         return self._grouped(weight[..., None] * values[:, None])
 
+    def pulled_from(
+        self, vectors: Float[Tensor, "target d_out"], position: Int[Tensor, " target"], *, n_positions: int
+    ) -> Float[Tensor, "position target d_model"]:
+        """Returns what `pulled` does for gradients that are at one position each.
+
+        Every key reads such a gradient through the same few vectors, one a head, so the product with
+        `to_input` is that of one position.
+        """
+        n_heads, n_targets = self.mix.shape[0], len(vectors)
+        values = self.at_heads(vectors).reshape(n_targets, n_heads, -1).transpose(0, 1)  # [head, target, value]
+        groups = self.to_input.reshape(-1, values.shape[-1], self.to_input.shape[-1])
+        by_head = values @ groups.repeat_interleave(n_heads // len(groups), dim=0)  # [head, target, d_model]
+        weight = self.mix[:, :n_positions].index_select(2, position)  # [head, key, target]
+        return torch.einsum("hkt,htd->ktd", weight, by_head)
+
     def at_input(self, mixed: Float[Tensor, "position target group_value"]) -> Float[Tensor, "position target d_model"]:
         """Returns the gradient at the input of a gradient at the values."""
         return (mixed.reshape(-1, mixed.shape[-1]) @ self.to_input).reshape(*mixed.shape[:2], -1)
@@ -106,15 +121,15 @@ def read_attention(block: Block, seen: LayerRun, *, hook: Hook) -> FrozenAttenti
 
 
 def _frozen(block: Block, seen: LayerRun, *, after: FrozenNorm) -> FrozenAttention:
-    attention, dtype = block.attention, seen.input.dtype
+    attention, like = block.attention, seen.input
     before = _before(block, seen)
-    W_V, W_O = attention.W_V.to(dtype), attention.W_O.to(dtype)
+    W_V, W_O = attention.W_V.to(like), attention.W_O.to(like)
     rows = W_V.transpose(1, 2).reshape(-1, W_V.shape[1])  # [group · d_head, d_model]
     output = W_O.reshape(-1, W_O.shape[-1])
     every = torch.arange(len(seen.input), device=seen.input.device)
     written = _constant_values(block, seen) @ output
     if attention.b_O is not None:
-        written = written + attention.b_O.to(dtype)
+        written = written + attention.b_O.to(like)
     constant = after.applied(written, every)
     return FrozenAttention(
         to_heads=after.shaped(output).T,
@@ -130,12 +145,12 @@ def _before(block: Block, seen: LayerRun) -> FrozenNorm:
 
 def _constant_values(block: Block, seen: LayerRun) -> Float[Tensor, "position value"]:
     """Returns what the heads hand on whatever they read, [position, head · d_head]."""
-    attention, dtype = block.attention, seen.input.dtype
+    attention, like = block.attention, seen.input
     before = _before(block, seen)
-    W_V = attention.W_V.to(dtype)
+    W_V = attention.W_V.to(like)
     value = torch.zeros_like(W_V[:, 0]) if before.bias is None else torch.einsum("gde,d->ge", W_V, before.bias)
     if attention.b_V is not None:
-        value = value + attention.b_V.to(dtype)
+        value = value + attention.b_V.to(like)
     n_heads = seen.pattern.shape[0]
     per_head = value.repeat_interleave(n_heads // len(value), dim=0)
     return torch.einsum("hqk,he->qhe", seen.pattern, per_head).reshape(len(seen.input), -1)

@@ -46,12 +46,12 @@ class FrozenNorm:
 
 
 def frozen_norm(norm: Norm, x: Float[Tensor, "position d_model"]) -> FrozenNorm:
-    """Returns a norm with the denominators it has on `x`, in the dtype of `x`."""
+    """Returns a norm with the denominators it has on `x`, in the dtype and on the device of `x`."""
     variance = x.var(-1, correction=0) if norm.centred else x.square().mean(-1)
     return FrozenNorm(
         denominator=(variance + norm.epsilon).sqrt(),
-        weight=norm.weight.to(x.dtype),
-        bias=None if norm.bias is None else norm.bias.to(x.dtype),
+        weight=norm.weight.to(x),
+        bias=None if norm.bias is None else norm.bias.to(x),
         centred=norm.centred,
     )
 

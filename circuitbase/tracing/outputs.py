@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from circuitbase.errors import InputError
 from circuitbase.graph.trace import Facts, Target
 from circuitbase.schema.kinds import NodeKind
+from circuitbase.tracing.frozen_norm import frozen_norm
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.options import RoleTarget, TraceOptions
+from circuitbase.tracing.precision import HALF
 from circuitbase.tracing.run import PromptRun
 from circuitbase.tracing.targets import AskedTarget, DirectionTarget, FeatureTarget, TokenTarget
 
@@ -117,6 +119,11 @@ def _logit(
     )
     b_U = model.parts.b_U
     bias = 0.0 if b_U is None else float(b_U[target.token]) - (mean.bias if minus is None else float(b_U[minus]))
+    last = run.final_norm_output[-1]
+    if model.dtype in HALF:  # as the frozen norm has it, not as the model rounded it
+        norm = frozen_norm(model.parts.final_norm, run.final)
+        last = norm.applied(run.final[-1:], torch.tensor([len(run.final) - 1], device=run.final.device))[0]
+        last = last if norm.bias is None else last + norm.bias
     role = target.role if isinstance(target, RoleTarget) else None
     text = model.tokenizer.token_string
     probability = float(probabilities[target.token])
@@ -140,7 +147,7 @@ def _logit(
         activation=probability,
         at_final_norm=True,
         read=read,
-        preactivation=float(read @ run.final_norm_output[-1]) + bias,
+        preactivation=float(read @ last) + bias,
         constant=bias,
     )
 

@@ -30,6 +30,10 @@ class Prepared:
     `features` and `ends` are what rows are traced for: the features, silent ones too, and the outputs.
     """
 
+    prompt: TracedPrompt
+    targets: tuple[AskedTarget, ...]
+    run: PromptRun
+    outputs: tuple[OutputNode, ...]
     nodes: Nodes
     layers: tuple[ReplacedLayer, ...]
     features: list[Targets]
@@ -44,6 +48,7 @@ def prepare(
     run: PromptRun,
     frozen: FrozenModel,
     fired: Sequence[Firing],
+    targets: tuple[AskedTarget, ...],
     outputs: Sequence[OutputNode],
     silent: Sequence[tuple[int, int]],
 ) -> Prepared:
@@ -64,6 +69,10 @@ def prepare(
     nodes = node_table(layers, outputs, prompt, reads=reads, mlp_nodes=on_attention)
     written = written_by(nodes, layers, run, writes=dictionary.writes, frozen=frozen)
     return Prepared(
+        prompt=prompt,
+        targets=targets,
+        run=run,
+        outputs=tuple(outputs),
         nodes=nodes,
         layers=layers,
         features=list(_feature_targets(nodes, layers, frozen, on_attention=on_attention)) if reads else [],

@@ -62,8 +62,8 @@ def run_prompts(model: TracedModel, prompts: Sequence[TracedPrompt]) -> list[Pro
             f"the model {model.identity.id} should give finite logits on this prompt in {model.dtype}, but does not; "
             "check its weights"
         )
-    numbers = {name: wide(found) for name, found in seen.items()}
-    logits = wide(logits)
+    numbers = {name: wide(found).to(model.device) for name, found in seen.items()}
+    logits = wide(logits).to(model.device)
     return [
         _of_prompt(model.parts, {name: found[place] for name, found in numbers.items()}, logits[place])
         for place in range(len(prompts))

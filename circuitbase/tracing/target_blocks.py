@@ -4,13 +4,13 @@ A block's targets read at one layer, at neighbouring positions, so that one grad
 them all and stays small.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int, Int32, Int64
 from torch import Tensor
 
 from circuitbase.tracing.frozen_norm import FrozenNorm
@@ -65,17 +65,13 @@ class Targets:
             constant=self.constant[index],
         )
 
-    def blocks(self, *, block_numbers: int, width: int) -> Iterator["Targets"]:
-        """Yields all targets in order, in parts whose gradients have at most `block_numbers` numbers, or one target."""
-        start = 0
-        while start < len(self):
-            size = (np.arange(len(self) - start) + 1) * (self.position[start:].astype(np.int64) + 1) * width
-            stop = start + max(1, int(np.searchsorted(size, block_numbers, side="right")))
-            yield self.part(slice(start, stop))
-            start = stop
+    def block_from(self, start: int, *, block_numbers: int, width: int) -> "Targets":
+        """Returns the next targets, as many as have gradients of at most `block_numbers` numbers together, or one."""
+        size = (np.arange(len(self) - start) + 1) * (self.position[start:].astype(np.int64) + 1) * width
+        return self.part(slice(start, start + max(1, int(np.searchsorted(size, block_numbers, side="right")))))
 
 
-def chosen_targets(targets: Sequence[Targets], node: Int64[np.ndarray, " chosen"]) -> list[Targets]:
+def chosen_targets(targets: Sequence[Targets], node: Int[np.ndarray, " chosen"]) -> list[Targets]:
     """Returns the targets with these nodes, in their order; sets without any are left out."""
     found = [each.part(np.flatnonzero(np.isin(each.node, node))) for each in targets]
     return [each for each in found if len(each)]

@@ -1,6 +1,7 @@
 """The traced rows of an attribution graph: every effect on every target, or its largest, with what was left out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from circuitbase.errors import ModelError
 from circuitbase.graph.edge_blocks import DenseBlock, EdgeBlock, SparseBlock
 from circuitbase.tracing.effects import FrozenPaths, RowBlock
 from circuitbase.tracing.kept_mass import largest_up_to
@@ -31,7 +33,10 @@ class TracedRows:
 
 
 class RowTracer:
-    """Traces rows in any order, and keeps what it found."""
+    """Traces rows in any order, and keeps what it found; of the effects, if `columns` are given, those of these nodes.
+
+    A device that runs out of memory gets smaller blocks from then on.
+    """
 
     def __init__(
         self,
@@ -40,12 +45,14 @@ class RowTracer:
         unexplained: Bool[np.ndarray, " node"],
         keep_mass: float,
         block_numbers: int,
+        columns: Int64[np.ndarray, " chosen"] | None = None,
     ) -> None:
         n_nodes = len(unexplained)
         self.paths = paths
         self.unexplained = unexplained
         self.keep_mass = keep_mass
         self.block_numbers = block_numbers
+        self.columns = columns
         self.blocks: list[tuple[int, EdgeBlock]] = []  # with the layer that its targets read at
         self.is_traced = np.zeros(n_nodes, dtype=bool)
         self.absolute_input = np.zeros(n_nodes)
@@ -54,11 +61,37 @@ class RowTracer:
         self.bias_effect = np.zeros(n_nodes)
 
     def trace(self, targets: Sequence[Targets]) -> None:
-        """Traces the rows of targets that were not traced before."""
-        width = self.paths.d_model
+        """Traces the rows of targets that were not traced before.
+
+        On a CPU the blocks are shared out among torch's threads, each block to one of them alone, so that the
+        numbers do not depend on how many there are.
+        """
+        n_threads = torch.get_num_threads()
+        if self.paths.device.type == "cpu" and n_threads > 1:
+            with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+                for _ in threads.map(self._trace_block, self._blocks(targets)):
+                    pass
+        else:
+            for block in self._blocks(targets):
+                self._trace_block(block)
+
+    def _blocks(self, targets: Sequence[Targets]) -> Iterator[Targets]:
         for each in targets:
-            for block in each.blocks(block_numbers=self.block_numbers, width=width):
+            start = 0
+            while start < len(each):
+                block = each.block_from(start, block_numbers=self.block_numbers, width=self.paths.d_model)
+                yield block
+                start += len(block)
+
+    def _trace_block(self, block: Targets) -> None:
+        try:
+            with torch.no_grad():
                 self._keep(block, self.paths.rows(block))
+        except torch.cuda.OutOfMemoryError as error:
+            self.block_numbers = self._smaller(block, error)
+            torch.cuda.empty_cache()
+            for part in self._blocks([block]):
+                self._trace_block(part)
 
     def found(self) -> TracedRows:
         """Returns everything traced so far."""
@@ -84,7 +117,22 @@ class RowTracer:
         self.bias_effect[node] = rows.bias_effect
         self.blocks.append((targets.layer, self._block(node, rows, total)))
 
+    def _smaller(self, block: Targets, error: Exception) -> int:
+        """Returns half the numbers of a block that did not fit; raises ModelError if it cannot be halved."""
+        numbers = len(block) * block.n_positions * self.paths.d_model
+        if len(block) > 1:
+            return min(self.block_numbers, numbers) // 2
+        raise ModelError(
+            f"the device has too little memory for one target over {block.n_positions} positions of width "
+            f"{self.paths.d_model} beside the model, the dictionary and {len(self.unexplained):,} nodes ({error}); "
+            "trace a shorter prompt, load the dictionary lazily, or set max_features or keep_mass"
+        ) from error
+
     def _block(self, node: Int64[np.ndarray, " target"], rows: RowBlock, total: Tensor) -> EdgeBlock:
+        if self.columns is not None:
+            mine = np.flatnonzero(np.isin(rows.source, self.columns))
+            chosen = rows.weight[:, torch.from_numpy(mine).to(rows.weight.device)]
+            return DenseBlock(target=node, source=rows.source[mine], weight=chosen.cpu().numpy())
         if self.keep_mass >= 1:
             return DenseBlock(target=node, source=rows.source, weight=rows.weight.cpu().numpy())
         kept = largest_up_to(rows.weight, total, share=self.keep_mass)

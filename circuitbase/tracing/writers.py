@@ -73,17 +73,22 @@ def written_by(
 ) -> Written:
     """Returns what all nodes write."""
     tokens = _tokens(nodes, run)
+    rounding = [block.rounding for block in frozen.layers]
     if writes in WRITES_OF_ATTENTION:
         mlp = tuple(
-            Place((_by_position(nodes, NodeKind.MLP, seen.mlp_write, layer=layer),), None)
-            for layer, seen in enumerate(run.layers)
+            Place((_by_position(nodes, NodeKind.MLP, seen.mlp_write, layer=layer),), lost.at_mlp if lost else None)
+            for layer, (seen, lost) in enumerate(zip(run.layers, rounding, strict=True))
         )
-        replaced = tuple(_part(nodes, layers, layer=layer, constant=each.constant) for layer, each in enumerate(layers))
+        replaced = tuple(
+            _part(nodes, layers, layer=layer, constant=each.constant + lost.at_attention if lost else each.constant)
+            for layer, (each, lost) in enumerate(zip(layers, rounding, strict=True))
+        )
         return Written(tokens=tokens, attention=replaced, mlp=mlp)
     attention: list[Place] = []
     by_mlps: list[Place] = []
     for layer, each in enumerate(layers):
-        block, constant = frozen.layers[layer], each.constant
+        block, lost = frozen.layers[layer], rounding[layer]
+        constant = each.constant + lost.at_mlp if lost else each.constant
         # what attention writes is read as what the MLP writes is, unless a skip path lies between
         together = block.parallel or block.skip is None
         attention.append(Place((), None if together else block.attention.constant))

@@ -15,14 +15,10 @@ from circuitbase.tracing.assembly import Assembled, assemble
 from circuitbase.tracing.attribution import rows_and_left_out, trace
 from circuitbase.tracing.dictionaries import Dictionary
 from circuitbase.tracing.dtypes import DType
-from circuitbase.tracing.frozen import freeze
 from circuitbase.tracing.models import TracedModel, load_model
 from circuitbase.tracing.nodes import Nodes
 from circuitbase.tracing.options import TraceOptions
-from circuitbase.tracing.outputs import chosen_outputs
-from circuitbase.tracing.preparation import prepare
-from circuitbase.tracing.replacement import fired_in
-from circuitbase.tracing.run import run_prompts
+from circuitbase.tracing.prompt_batches import asked_prompts, prepared_prompts
 from circuitbase.tracing.targets import AskedTarget
 from circuitbase.tracing.traced_rows import TracedRows
 from tests.tiny_models import write_tiny_model
@@ -101,13 +97,8 @@ class Setup:
     ) -> Exact:
         """Returns the rows of a prompt as they were computed."""
         prompt = self.read(tokens, without_nodes=without)
-        (run,) = run_prompts(self.model, [prompt])
-        frozen = freeze(self.model, self.dictionary, run)
-        (fired,) = fired_in(self.dictionary, [frozen], [run])
-        outputs = chosen_outputs(self.model, run, options=options, targets=targets)
-        prepared = prepare(
-            self.dictionary, prompt, run=run, frozen=frozen, fired=fired, outputs=outputs, silent=options.silent
-        )
+        asked = asked_prompts(self.model, self.dictionary, [prompt], options, targets=[targets])
+        (prepared,) = prepared_prompts(self.model, self.dictionary, asked, options)
         rows, left_out = rows_and_left_out(prepared, options, block_numbers=block_numbers)
         assembled = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options)
         return Exact(prepared.nodes, rows, assembled)

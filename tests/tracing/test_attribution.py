@@ -17,13 +17,9 @@ from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 from circuitbase.store.trace_file import from_bytes, to_bytes
 from circuitbase.tracing.assembly import assemble
 from circuitbase.tracing.attribution import rows_and_left_out
-from circuitbase.tracing.frozen import freeze
 from circuitbase.tracing.options import RoleTarget, TraceOptions
-from circuitbase.tracing.outputs import chosen_outputs
 from circuitbase.tracing.plan import plan
-from circuitbase.tracing.preparation import prepare
-from circuitbase.tracing.replacement import fired_in
-from circuitbase.tracing.run import run_prompts
+from circuitbase.tracing.prompt_batches import asked_prompts, prepared_prompts
 from tests.tiny_models import PROMPT, WORDS
 from tests.tracing.cases import CASES, WHOLE, Case, K, Loaded, dense, keys, loaded
 from tests.tracing.frozen_reference import FrozenReference
@@ -33,11 +29,8 @@ def whole_effects(found: Loaded, *, prompt: str = PROMPT, block_numbers: int = 2
     """Returns nodes and effects in the dtype of the model, before anything is rounded to float32."""
     read = found.model.tokenizer.read(prompt)
     options = replace(WHOLE, dtype=found.model.dtype)
-    (run,) = run_prompts(found.model, [read])
-    frozen = freeze(found.model, found.dictionary, run)
-    (fired,) = fired_in(found.dictionary, [frozen], [run])
-    outputs = chosen_outputs(found.model, run, options=options, targets=())
-    prepared = prepare(found.dictionary, read, run=run, frozen=frozen, fired=fired, outputs=outputs, silent=())
+    asked = asked_prompts(found.model, found.dictionary, [read], options, targets=None)
+    (prepared,) = prepared_prompts(found.model, found.dictionary, asked, options)
     rows, left_out = rows_and_left_out(prepared, options, block_numbers=block_numbers)
     graph = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options).graph
     return read, prepared.nodes, rows, graph

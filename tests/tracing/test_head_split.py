@@ -11,13 +11,10 @@ from circuitbase.graph.edge_blocks import Edges, all_edges
 from circuitbase.graph.trace import TracedPrompt
 from circuitbase.tracing.attribution import rows_and_left_out
 from circuitbase.tracing.effects import FrozenPaths
-from circuitbase.tracing.frozen import freeze
 from circuitbase.tracing.head_split import head_parts
 from circuitbase.tracing.options import TraceOptions
-from circuitbase.tracing.outputs import chosen_outputs
-from circuitbase.tracing.preparation import Prepared, prepare
-from circuitbase.tracing.replacement import fired_in
-from circuitbase.tracing.run import run_prompts
+from circuitbase.tracing.preparation import Prepared
+from circuitbase.tracing.prompt_batches import asked_prompts, prepared_prompts
 from circuitbase.tracing.traced_rows import TracedRows
 from tests.tiny_models import PROMPT
 from tests.tracing.cases import CASES, WHOLE, Case, Loaded, loaded
@@ -66,11 +63,8 @@ def test_a_part_is_what_its_head_adds_where_no_attention_comes_after(case: Case,
 
 def traced_whole(found: Loaded) -> tuple[TracedPrompt, Prepared, TracedRows]:
     read = found.model.tokenizer.read(PROMPT)
-    (run,) = run_prompts(found.model, [read])
-    frozen = freeze(found.model, found.dictionary, run)
-    (fired,) = fired_in(found.dictionary, [frozen], [run])
-    outputs = chosen_outputs(found.model, run, options=WHOLE, targets=())
-    prepared = prepare(found.dictionary, read, run=run, frozen=frozen, fired=fired, outputs=outputs, silent=())
+    asked = asked_prompts(found.model, found.dictionary, [read], WHOLE, targets=None)
+    (prepared,) = prepared_prompts(found.model, found.dictionary, asked, WHOLE)
     rows, _ = rows_and_left_out(prepared, WHOLE, block_numbers=2**20)
     return read, prepared, rows
 

@@ -9,7 +9,7 @@ import pytest
 from circuitbase.errors import InputError
 from circuitbase.graph.trace import Trace
 from circuitbase.store.trace_file import to_bytes
-from circuitbase.tracing import attribution
+from circuitbase.tracing import prompt_batches
 from circuitbase.tracing.attribution import trace_many
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.targets import AskedTarget, FeatureTarget, RoleTarget
@@ -97,7 +97,7 @@ def test_what_does_not_go_together_is_refused_before_anything_is_run(
     sentence: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(attribution, "run_prompts", lambda *_: pytest.fail("a prompt was run"))
+    monkeypatch.setattr(prompt_batches, "run_prompts", lambda *_: pytest.fail("a prompt was run"))
     roles = [feature_at(1) for _ in PROMPTS[:-1]] + ([] if last is None else [last])
     with pytest.raises(InputError, match=sentence):
         many(setup, options, roles=roles)
