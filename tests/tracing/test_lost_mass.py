@@ -5,9 +5,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from circuitbase.schema.kinds import NodeKind
 from circuitbase.store.trace_file import to_bytes
 from circuitbase.tracing.options import TraceOptions
 from tests.tracing.cases import dense, keys
+from tests.tracing.dictionary_kinds import dictionary
 from tests.tracing.setups import WHOLE, Exact, Setup, make_setup
 
 SHARES = [0.3, 0.7, 0.9, 0.98]
@@ -55,6 +57,30 @@ def test_scores_are_wrong_by_at_most_the_lost_mass(setup: Setup, whole: Exact, l
     assert 0 < lost < 1
     assert abs(found.replacement - exact.replacement) <= lost
     assert abs(found.completeness - exact.completeness) <= lost
+
+
+@pytest.mark.parametrize("limits", [{"keep_mass": 0.7}, {"max_features": 5}, {"max_features": 20}])
+def test_lost_mass_is_that_of_influence_and_no_influence_is_wrong_by_more(
+    setup: Setup, whole: Exact, limits: dict[str, float]
+) -> None:
+    found = setup.exact(replace(WHOLE, **limits))
+    kind, w = found.graph.node_kind, whole.nodes.weight.sum()
+    ends = np.isin(kind, (NodeKind.INPUT_TOKEN, NodeKind.LAYER_ERROR, NodeKind.MLP))
+    kept = found.assembled.scores.kept_mass
+    assert found.graph.node_influence[ends].sum() / w == pytest.approx(kept, rel=1e-5)
+    exact = whole.graph.node_influence[found.assembled.kept_nodes]
+    assert (exact - found.graph.node_influence).max() <= (1 - kept) * w + 1e-6
+
+
+@pytest.mark.parametrize("limits", [{"keep_mass": 0.7}, {"max_features": 20}])
+def test_scaling_features_changes_no_lost_mass(setup: Setup, limits: dict[str, float]) -> None:
+    first = dict(setup.layers[0])
+    first |= {name: 1000 * first[name] for name in ("W_enc", "b_enc", "threshold")} | {"W_dec": first["W_dec"] / 1000}
+    layers = [first, *setup.layers[1:]]
+    scaled = dictionary(setup.kind, layers, setup.reads, setup.writes, model=setup.model, dtype="float64")
+    found = replace(setup, layers=layers, dictionary=scaled).exact(replace(WHOLE, **limits))
+    plain = setup.exact(replace(WHOLE, **limits))
+    assert found.assembled.scores.kept_mass == pytest.approx(plain.assembled.scores.kept_mass, rel=1e-9)
 
 
 def test_a_pruned_graph_with_kept_mass_is_a_part_of_the_whole_one(setup: Setup, whole: Exact) -> None:
