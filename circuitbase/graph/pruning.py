@@ -57,7 +57,7 @@ def pruned(
     found = [
         block.edges(_chosen(block, carried, cut=cut, silent=silent, edge_threshold=edge_threshold)) for block in inside
     ]
-    needs_input = ~np.isin(kind, _WITHOUT_INPUT) & ~(always & (output_weight == 0))
+    needs_input = ~np.isin(kind, _WITHOUT_INPUT) & ~always
     return _without_dangling(kept_nodes, joined(found), needs_output=~always, needs_input=needs_input)
 
 

@@ -99,8 +99,9 @@ class Target:
 class Scores:
     """Scores of the unpruned graph, and of the stored one; the largest account violation.
 
-    `kept_mass` is the share of all absolute input that the edges before pruning hold: 1 unless
-    `keep_mass` or `max_features` left some out. Every score is wrong by at most what is missing.
+    `kept_mass` is the share of the outputs' weight that influence carries to input tokens and errors along the
+    edges before pruning: 1 unless `keep_mass` or `max_features` left some out. No node's influence (of a weight
+    of 1) nor the replacement score is wrong by more than what is missing. Scaling a feature does not change it.
     """
 
     replacement: float

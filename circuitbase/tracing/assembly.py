@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Float64
 
 from circuitbase.graph.attribution_graph import ARRAY_DTYPES, HEAD_DTYPES, AttributionGraph
-from circuitbase.graph.edge_blocks import Edges, all_edges
+from circuitbase.graph.edge_blocks import EdgeBlock, Edges, all_edges
 from circuitbase.graph.influence import block_influence, through
 from circuitbase.graph.node_sums import sums_of_sorted
 from circuitbase.graph.pruning import pruned
@@ -65,20 +65,31 @@ def assemble(
     else:
         kept_nodes, edges = ~left_out, all_edges(blocks)
     graph = AttributionGraph(**_typed({**_columns(nodes, rows, kept_nodes, edges, influence), **_active(layers)}))
-    whole = float(rows.absolute_input.sum())
     dropped = options.keep_mass < 1 or bool(left_out.any())
-    held = sum(float(block.absolute_input().sum()) for block in blocks) if dropped else whole
+    kept_mass = _followed(blocks, rows, influence, nodes.weight) if dropped else 1.0
     return Assembled(
         graph=graph,
-        scores=_scores(
-            nodes, rows, influence, kept_nodes, graph, n_edges=n_edges, kept_mass=held / whole if whole else 1.0
-        ),
+        scores=_scores(nodes, rows, influence, kept_nodes, graph, n_edges=n_edges, kept_mass=kept_mass),
         counts=Counts(
             nodes=int((~left_out).sum()), edges=n_edges, active_features=sum(len(each.active) for each in layers)
         ),
         kept_nodes=kept_nodes,
         edges=edges,
     )
+
+
+def _followed(
+    blocks: Sequence[EdgeBlock],
+    rows: TracedRows,
+    influence: Float64[np.ndarray, " node"],
+    weight: Float64[np.ndarray, " node"],
+) -> float:
+    """Returns the share of the outputs' weight that walks along the edges do not lose to edges that were left out."""
+    lost = 0.0
+    for block in blocks:
+        left_out = rows.absolute_input[block.target] - block.absolute_input()
+        lost += float(left_out @ through(block.target, rows.absolute_input, influence + weight))
+    return 1 - lost / float(weight.sum())
 
 
 def with_head_parts(graph: AttributionGraph, parts: HeadParts) -> AttributionGraph:

@@ -79,7 +79,7 @@ class FrozenAttention:
         """Returns the heads' mixed values, constants apart, of what the layer reads, over the norms' denominators."""
         n_positions, n_rows, _ = x.shape
         n_heads = self.mix.shape[0]
-        d_head = (self.to_input.shape[0] if self.to_heads is None else self.to_heads.shape[1]) // n_heads
+        d_head = (self.constant.shape[1] if self.to_heads is None else self.to_heads.shape[1]) // n_heads
         values = (x @ self.to_input.T).reshape(n_positions, n_rows, -1, d_head)
         by_head = values.repeat_interleave(n_heads // values.shape[2], dim=2).permute(2, 0, 1, 3)
         mixed = self.mix[:, :n_positions, :n_positions].transpose(1, 2) @ by_head.reshape(n_heads, n_positions, -1)

@@ -29,10 +29,12 @@ def largest_up_to(
     kept = below < place
     above = running.gather(1, place) - mass.gather(1, place)
     row, column = torch.nonzero(below == place, as_tuple=True)
+    # as shares of their rows, since one running sum over rows of any size would lose the small ones in rounding
+    unit = torch.where(total > 0, total, 1)
     chosen = _first_in_rows(
         row.cpu().numpy(),
-        magnitude[row, column].double().cpu().numpy(),
-        missing=(wanted - above[:, 0]).cpu().numpy(),
+        (magnitude[row, column].double() / unit[row]).cpu().numpy(),
+        missing=((wanted - above[:, 0]) / unit).cpu().numpy(),
     )
     kept[row, column] = torch.from_numpy(chosen).to(weight.device)
     return kept & (magnitude > 0)

@@ -153,7 +153,7 @@ def _logit(
 
 
 def _direction(run: PromptRun, target: DirectionTarget, *, place: int) -> OutputNode:
-    position = _checked(target.position, run, f"direction {target.label}")
+    position = checked_position(target, n_positions=len(run.final))
     x = run.final if target.layer == len(run.layers) else run.layers[target.layer].input
     vector = torch.tensor(target.vector, dtype=x.dtype, device=x.device)
     found = float(vector @ x[position])
@@ -180,7 +180,7 @@ def _direction(run: PromptRun, target: DirectionTarget, *, place: int) -> Output
 
 
 def _feature(run: PromptRun, target: FeatureTarget) -> OutputNode:
-    position = _checked(target.position, run, f"feature {target.name}")
+    position = checked_position(target, n_positions=len(run.final))
     return OutputNode(
         kind=NodeKind.FEATURE,
         target=Target(kind="feature", weight=1.0, position=position, layer=target.layer, feature=target.feature),
@@ -196,10 +196,12 @@ def _feature(run: PromptRun, target: FeatureTarget) -> OutputNode:
     )
 
 
-def _checked(position: int, run: PromptRun, what: str) -> int:
-    if 0 <= position < len(run.final):
-        return position
-    raise InputError(f"the position of {what} must be 0 to {len(run.final) - 1} on this prompt, got {position}")
+def checked_position(target: DirectionTarget | FeatureTarget, *, n_positions: int) -> int:
+    """Returns where a target is read; raises InputError if the prompt is not that long."""
+    if 0 <= target.position < n_positions:
+        return target.position
+    what = f"direction {target.label}" if isinstance(target, DirectionTarget) else f"feature {target.name}"
+    raise InputError(f"the position of {what} must be 0 to {n_positions - 1} on this prompt, got {target.position}")
 
 
 @dataclass(frozen=True)

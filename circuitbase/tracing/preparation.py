@@ -15,11 +15,11 @@ from circuitbase.tracing.frozen import FrozenModel
 from circuitbase.tracing.frozen_norm import no_norm
 from circuitbase.tracing.hooks import READS_BEFORE_MLP, WRITES_OF_ATTENTION
 from circuitbase.tracing.nodes import Nodes, node_table
-from circuitbase.tracing.outputs import OutputNode
+from circuitbase.tracing.outputs import OutputNode, checked_position
 from circuitbase.tracing.replacement import Features, ReplacedLayer, SilentFeature, replaced_layers
 from circuitbase.tracing.run import PromptRun
 from circuitbase.tracing.target_blocks import Point, Targets
-from circuitbase.tracing.targets import AskedTarget
+from circuitbase.tracing.targets import AskedTarget, DirectionTarget, FeatureTarget
 from circuitbase.tracing.writers import written_by
 
 
@@ -54,7 +54,7 @@ def prepare(
 ) -> Prepared:
     """Returns what a prompt's rows are traced from; `silent` are (layer, feature) to trace where they do not fire.
 
-    Raises InputError for a feature that the dictionary does not have.
+    What is asked for must have passed `check_asked`.
     """
     layers = replaced_layers(
         dictionary,
@@ -62,7 +62,7 @@ def prepare(
         run,
         fired,
         without_nodes=prompt.positions_without_nodes,
-        silent=[*_silent_features(dictionary, prompt, silent), *_target_features(dictionary, prompt, outputs)],
+        silent=[*_silent_features(prompt, silent), *_target_features(outputs)],
     )
     on_attention = dictionary.writes in WRITES_OF_ATTENTION
     reads = reads_residual(dictionary)
@@ -86,41 +86,55 @@ def reads_residual(dictionary: Dictionary) -> bool:
     return dictionary.reads in READS_BEFORE_MLP or dictionary.writes in WRITES_OF_ATTENTION
 
 
-def _silent_features(
-    dictionary: Dictionary, prompt: TracedPrompt, asked: Sequence[tuple[int, int]]
-) -> Iterator[SilentFeature]:
+def _silent_features(prompt: TracedPrompt, asked: Sequence[tuple[int, int]]) -> Iterator[SilentFeature]:
     """Yields the asked features at every position with nodes."""
-    if asked and not reads_residual(dictionary):
-        raise InputError(
-            "silent features need a dictionary whose features have in-edges, and this one reads behind "
-            "the part that it replaces; leave them out"
-        )
     for layer, feature in asked:
-        check_feature(dictionary, layer, feature)
         for position in range(len(prompt.token_ids)):
             if position not in prompt.positions_without_nodes:
                 yield SilentFeature(layer, feature, position)
 
 
-def _target_features(
-    dictionary: Dictionary, prompt: TracedPrompt, outputs: Sequence[OutputNode]
-) -> Iterator[SilentFeature]:
+def _target_features(outputs: Sequence[OutputNode]) -> Iterator[SilentFeature]:
     """Yields the features that the trace ends in, which are traced whether they fire or not."""
     for output in outputs:
-        if output.kind != NodeKind.FEATURE:
-            continue
-        if not reads_residual(dictionary):
-            raise InputError(
-                "the target `features` needs a dictionary whose features have in-edges, and this one "
-                "reads behind the part that it replaces; ask for another target"
-            )
-        check_feature(dictionary, output.layer, output.unit)
-        if output.position in prompt.positions_without_nodes:
-            raise InputError(
-                f"position {output.position} has no nodes on this prompt, so no feature can be a target "
-                "there; name another position"
-            )
-        yield SilentFeature(output.layer, output.unit, output.position)
+        if output.kind == NodeKind.FEATURE:
+            yield SilentFeature(output.layer, output.unit, output.position)
+
+
+def check_asked(
+    dictionary: Dictionary,
+    prompt: TracedPrompt,
+    *,
+    silent: Sequence[tuple[int, int]],
+    targets: Sequence[AskedTarget],
+) -> None:
+    """Raises InputError if what is asked for is not in the dictionary or not on the prompt."""
+    if silent and not reads_residual(dictionary):
+        raise InputError(
+            "silent features need a dictionary whose features have in-edges, and this one reads behind "
+            "the part that it replaces; leave them out"
+        )
+    for layer, feature in silent:
+        check_feature(dictionary, layer, feature)
+    for target in targets:
+        if isinstance(target, DirectionTarget | FeatureTarget):
+            checked_position(target, n_positions=len(prompt.token_ids))
+        if isinstance(target, FeatureTarget):
+            _check_target_feature(dictionary, prompt, target)
+
+
+def _check_target_feature(dictionary: Dictionary, prompt: TracedPrompt, target: FeatureTarget) -> None:
+    if not reads_residual(dictionary):
+        raise InputError(
+            "the target `features` needs a dictionary whose features have in-edges, and this one "
+            "reads behind the part that it replaces; ask for another target"
+        )
+    check_feature(dictionary, target.layer, target.feature)
+    if target.position in prompt.positions_without_nodes:
+        raise InputError(
+            f"position {target.position} has no nodes on this prompt, so no feature can be a target "
+            "there; name another position"
+        )
 
 
 def check_feature(dictionary: Dictionary, layer: int, feature: int) -> None:

@@ -15,7 +15,7 @@ from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.outputs import chosen_outputs
 from circuitbase.tracing.plan import asked_targets
 from circuitbase.tracing.precision import matrix_precision
-from circuitbase.tracing.preparation import Prepared, prepare
+from circuitbase.tracing.preparation import Prepared, check_asked, prepare
 from circuitbase.tracing.replacement import fired_in
 from circuitbase.tracing.run import run_prompts
 from circuitbase.tracing.targets import AskedTarget, check_targets
@@ -44,11 +44,14 @@ def asked_prompts(
     given = [()] * len(prompts) if targets is None else list(targets)
     if len(given) != len(prompts):
         raise InputError(f"there must be targets for each of the {len(prompts)} prompts, got {len(given)}")
-    for each in given:
-        check_targets(each, kind=options.target, model=model.identity)
-    return [
+    for its_targets in given:
+        check_targets(its_targets, kind=options.target, model=model.identity)
+    asked = [
         AskedPrompt(prompt, asked_targets(each, options=options)) for prompt, each in zip(prompts, given, strict=True)
     ]
+    for each in asked:
+        check_asked(dictionary, each.prompt, silent=options.silent, targets=each.targets)
+    return asked
 
 
 def prepared_prompts(

@@ -170,6 +170,20 @@ def test_a_silent_node_stays_with_the_largest_of_its_inputs_from_kept_nodes() ->
     assert np.flatnonzero(pruned(graph, node_threshold=1.0, edge_threshold=0.8).kept_nodes).tolist() == [0, 1, 4]
 
 
+def test_a_feature_that_the_trace_ends_in_stays_though_all_its_inputs_are_cut() -> None:
+    # tokens 0 to 3 -> feature 4, token 0 -> feature 5: the trace ends in both, and 4 has no large input
+    graph = EdgeList(
+        kind=np.array([0, 0, 0, 0, 1, 1], dtype=np.uint8),
+        source=np.array([0, 1, 2, 3, 0]),
+        target=np.array([4, 4, 4, 4, 5]),
+        weight=np.ones(5),
+        w=np.array([0, 0, 0, 0, 1.0, 1.0]),
+    )
+    found = pruned(graph, node_threshold=1.0, edge_threshold=0.5)
+    assert edges(found) == {(0, 5)}
+    assert found.kept_nodes.all()
+
+
 @given(edge_lists(), FRACTIONS, FRACTIONS)
 def test_dense_blocks_are_pruned_as_lists_of_edges_are(
     graph: EdgeList, node_threshold: float, edge_threshold: float

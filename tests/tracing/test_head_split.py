@@ -18,6 +18,7 @@ from circuitbase.tracing.prompt_batches import asked_prompts, prepared_prompts
 from circuitbase.tracing.traced_rows import TracedRows
 from tests.tiny_models import PROMPT
 from tests.tracing.cases import CASES, WHOLE, Case, Loaded, loaded
+from tests.tracing.setups import make_setup
 
 
 def without_attention(graph) -> np.ndarray:
@@ -90,3 +91,13 @@ def test_a_split_graph_is_the_same_graph(tmp_path: Path) -> None:
     for name, column in plain.graph.arrays().items():
         np.testing.assert_array_equal(column, getattr(split.graph, name))
     assert plain.metadata.trace_id != split.metadata.trace_id
+
+
+@pytest.mark.parametrize("kind", ["head-value-sae", "attention-write-sae", "cross-layer-skip"])
+def test_edges_are_split_under_grouped_queries_and_norms_after_attention(kind: str, tmp_path: Path) -> None:
+    found = make_setup(tmp_path / "model", "Gemma2ForCausalLM", kind)
+    graph = found.trace(replace(WHOLE, heads=True)).graph
+    other_position = graph.node_position[graph.edge_source] != graph.node_position[graph.edge_target]
+    left = without_attention(graph)
+    assert np.abs(left[other_position]).max() <= 2e-6 * np.abs(graph.edge_weight).max()
+    assert other_position.sum() > 100
