@@ -24,7 +24,7 @@ def long_prompt(folder: Path, *, threads: int, tokens: int = TOKENS) -> list[Mea
     return [
         Measurement("long prompt, active features", found["active"], ""),
         Measurement("long prompt, edges", found["edges"], ""),
-        Measurement("long prompt, share of input kept", found["kept_mass"], ""),
+        Measurement("long prompt, share of influence kept", found["kept_mass"], ""),
         Measurement("long prompt, stored edges", found["stored_edges"], ""),
         Measurement("long prompt, trace, prune and score", found["wall"], "s", better="lower"),
         Measurement("long prompt, processor", found["processor"], "s", better="lower"),
