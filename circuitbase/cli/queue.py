@@ -36,8 +36,8 @@ def named_queues(ctx: click.Context, parameter: click.Parameter, value: str) -> 
 
 def device_name(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     """Returns a device as torch names it; raises BadParameter for another name."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
-        raise click.BadParameter(f"should be auto, cpu, mps, cuda or cuda:NUMBER, got {value!r}")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise click.BadParameter(f"should be auto, cpu, cuda or cuda:NUMBER, got {value!r}")
     return value
 
 
@@ -144,7 +144,7 @@ def await_jobs(settings: Settings, found: "Submission") -> bool:
 @click.option(
     "--queues", default="trace,ingest", show_default=True, callback=named_queues, help="What to work on, by commas."
 )
-@click.option("--device", default="auto", show_default=True, callback=device_name, help="cpu, cuda, cuda:1, mps.")
+@click.option("--device", default="auto", show_default=True, callback=device_name, help="auto, cpu, cuda, cuda:1.")
 def worker(queues: tuple[str, ...], device: str) -> None:
     """Run a worker until Ctrl+C or SIGTERM, then finish the job at hand.
 
