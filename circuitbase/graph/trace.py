@@ -29,7 +29,10 @@ class ModelIdentity:
 
 @dataclass(frozen=True)
 class DictionaryIdentity:
-    """Which dictionary, for the model with id `model`; `site` is what it replaces (`mlp`)."""
+    """Which dictionary, for the model with id `model`.
+
+    `site` is what it replaces (`mlp`) or, for SAEs, what they read (`mlp_out`, `attn_out`, `attn_z`).
+    """
 
     name: str
     digest: str

@@ -80,14 +80,16 @@ NODES: tuple[NodeLabel, ...] = (
     ),
     NodeLabel(
         "Dictionary",
-        "a dictionary (transcoders of all layers), by content",
+        "a dictionary (transcoders or SAEs of all layers), by content",
         (
             _p("id", "STRING", "model id, name and first eight hex digits of the digest"),
             _p("name", "STRING", "name of its folder"),
             _p("digest", "STRING", "SHA-256 of configuration and weights"),
-            _p("kind", "STRING", "`transcoder_set`"),
-            _p("site", "STRING", "what it replaces: `mlp`"),
-            _p("activation", "STRING", "relu, topk or jumprelu"),
+            _p("kind", "STRING", "`transcoder_set`, `cross_layer_transcoder` or `sae_set`"),
+            _p(
+                "site", "STRING", "what it replaces: `mlp`, or for SAEs what they read: `mlp_out`, `attn_out`, `attn_z`"
+            ),
+            _p("activation", "STRING", "relu, jumprelu (also Gated and BatchTopK), topk or groupmax"),
             _p("n_features", "INTEGER", "features per layer"),
         ),
         key="id",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Float64, Int32, Int64
+from jaxtyping import Float, Float64, Int, Int32, Int64
 from torch import Tensor
 
 from circuitbase.graph.edge_blocks import Edges
@@ -76,7 +76,7 @@ def head_parts(paths: FrozenPaths, targets: Sequence[Targets], edges: Edges) -> 
 
 
 def _bypasses(
-    paths: FrozenPaths, targets: Sequence[Targets], wanted: Int64[np.ndarray, " target"], *, numbers: int
+    paths: FrozenPaths, targets: Sequence[Targets], wanted: Int[np.ndarray, " target"], *, numbers: int
 ) -> Iterator[_Bypass]:
     """Yields the wanted targets, pulled down, in parts of limited size."""
     most = max(1, TARGET_NUMBERS // numbers)
@@ -121,9 +121,9 @@ class _Pushed:
         self,
         paths: FrozenPaths,
         bypass: _Bypass,
-        chosen: Int64[np.ndarray, " source"],
-        source: Int64[np.ndarray, " edge"],
-        target: Int64[np.ndarray, " edge"],
+        chosen: Int[np.ndarray, " source"],
+        source: Int[np.ndarray, " edge"],
+        target: Int[np.ndarray, " edge"],
     ) -> None:
         device = bypass.position.device
         self.paths = paths

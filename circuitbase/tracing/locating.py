@@ -16,6 +16,11 @@ HUB_ID = re.compile(
 )
 WANTED = ("*.json", "*.yaml", "*.safetensors", "*.txt", "*.model", "*.jinja")  # no pickle
 PICKLES = ("*.bin",)
+HUB_FILE = re.compile(
+    r"hf://(?P<repository>[\w-][\w.-]*/[\w-][\w.-]*)/(?P<file>[^?@]+)(?:\?revision=(?P<revision>[\w./-]+))?"
+)
+# dictionaries have other files too; a .pt file is read without running code
+WANTED_OF_DICTIONARIES = (*WANTED, "*.npz", "ae.pt", "*/ae.pt")
 NAME_FILE = "circuitbase.json"
 
 
@@ -45,7 +50,8 @@ def locate(place: str | Path, *, what: str, allow_pickle: bool = False) -> Locat
             f"the {what} {str(place)!r} should be a folder or a hub id such as openai-community/gpt2, "
             "but there is no such folder; check the path"
         )
-    return _from_hub(hub, what=what, files=(*WANTED, *PICKLES) if allow_pickle else WANTED)
+    wanted = WANTED_OF_DICTIONARIES if what == "dictionary" else WANTED
+    return _from_hub(hub, what=what, files=(*wanted, *PICKLES) if allow_pickle else wanted)
 
 
 def _local_name(folder: Path) -> str:
@@ -90,3 +96,24 @@ def _from_hub(hub: re.Match[str], *, what: str, files: tuple[str, ...]) -> Locat
     return Located(
         folder=folder, name=plain_name(folder.name if subfolder else repository.split("/")[1]), revision=snapshot.name
     )
+
+
+def locate_file(address: str) -> Path:
+    """Returns the file at `hf://org/repo/path?revision=...`, fetched if need be; raises ModelError if it is nowhere."""
+    match = HUB_FILE.fullmatch(address)
+    if match is None:
+        raise ModelError(f"a file's address must look like hf://org/repo/path?revision=main, got {address}")
+    try:
+        from huggingface_hub import hf_hub_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+    except ImportError as error:
+        raise ModelError(
+            f"fetching {address} needs huggingface_hub; fetch the file yourself, or install circuitbase[trace]"
+        ) from error
+    try:
+        return Path(hf_hub_download(match["repository"], match["file"], revision=match["revision"]))
+    except (OSError, HfHubHTTPError, HFValidationError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ModelError(
+            f"{address} could not be fetched from the hub ({reason}); check the address and the connection"
+        ) from error

@@ -8,7 +8,15 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from circuitbase.errors import ModelError
+
 CHUNK_NUMBERS = 2**25  # numbers read at once where a matrix is not kept: 128 MiB of float32
+
+
+def all_finite(numbers: Tensor) -> bool:
+    """Returns whether no number is infinite or nan, in one pass without a copy where none is."""
+    total = numbers.sum(dtype=torch.promote_types(numbers.dtype, torch.float32))
+    return bool(torch.isfinite(total)) or bool(torch.isfinite(numbers).all())  # finite ones may sum to infinity
 
 
 @runtime_checkable
@@ -31,9 +39,10 @@ class Rows(Protocol):
 
 @dataclass(frozen=True)
 class ResidentRows:
-    """A matrix [feature, width] that lies on the device."""
+    """A matrix [feature, width] that lies on the device; what comes out is in `dtype`, by default its own."""
 
     matrix: Float[Tensor, "feature width"]
+    dtype: torch.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -42,20 +51,31 @@ class ResidentRows:
 
     def chosen(self, feature: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen width"]:
         """Returns the rows of some features, in their order."""
-        return self.matrix[feature]
+        return self.matrix[feature].to(self.dtype or self.matrix.dtype)
 
     def chunks(self) -> Iterator[Float[Tensor, "row width"]]:
-        """Yields the whole matrix."""
-        yield self.matrix
+        """Yields the whole matrix, or in another dtype than its own about `CHUNK_NUMBERS` numbers at a time."""
+        if self.dtype in (None, self.matrix.dtype):
+            yield self.matrix
+            return
+        for part in self.matrix.split(max(1, CHUNK_NUMBERS // self.shape[1])):
+            yield part.to(self.dtype)
 
 
 @dataclass(frozen=True)
 class LazyRows:
-    """A matrix that stays where it is (a mapped file, the host); what is asked for is copied to the device."""
+    """A matrix that stays where it is (a mapped file, the host); what is asked for is copied to the device.
+
+    Each row comes out multiplied by its `scale`, and rounded as if it were kept in `kept_in`. Numbers are held
+    to be finite when they are read, not before; `name` is what the sentence calls the matrix.
+    """
 
     source: Float[Tensor, "feature width"]
     dtype: torch.dtype
     device: torch.device
+    scale: Float[Tensor, " feature"] | None = None
+    name: str = "the dictionary"
+    kept_in: torch.dtype | None = None
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -63,10 +83,21 @@ class LazyRows:
         return self.source.shape[0], self.source.shape[1]
 
     def chosen(self, feature: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen width"]:
-        """Returns the rows of some features, in their order."""
-        return self.source[feature.to(self.source.device)].to(device=self.device, dtype=self.dtype)
+        """Returns the rows of some features, in their order; raises ModelError if they are not finite."""
+        here = feature.to(self.source.device)
+        return self._given(self.source[here], None if self.scale is None else self.scale[here])
 
     def chunks(self) -> Iterator[Float[Tensor, "row width"]]:
-        """Yields all rows in order, about `CHUNK_NUMBERS` numbers at a time."""
-        for part in self.source.split(max(1, CHUNK_NUMBERS // self.shape[1])):
-            yield part.to(device=self.device, dtype=self.dtype)
+        """Yields all rows in order, about `CHUNK_NUMBERS` numbers at a time; raises ModelError if not finite."""
+        most = max(1, CHUNK_NUMBERS // self.shape[1])
+        for first in range(0, self.shape[0], most):
+            scale = None if self.scale is None else self.scale[first : first + most]
+            yield self._given(self.source[first : first + most], scale)
+
+    def _given(self, rows: Float[Tensor, "row width"], scale: Float[Tensor, " row"] | None) -> Tensor:
+        given = rows.to(device=self.device, dtype=self.dtype)
+        if scale is not None:
+            given = given * scale.to(device=self.device, dtype=self.dtype)[:, None]
+        if not all_finite(given):
+            raise ModelError(f"{self.name} must hold finite numbers, but has others; train the dictionary again")
+        return given if self.kept_in is None else given.to(self.kept_in).to(self.dtype)

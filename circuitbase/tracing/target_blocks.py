@@ -10,7 +10,7 @@ from enum import Enum
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int32, Int64
+from jaxtyping import Float, Int, Int32, Int64
 from torch import Tensor
 
 from circuitbase.tracing.frozen_norm import FrozenNorm
@@ -71,7 +71,7 @@ class Targets:
         return self.part(slice(start, start + max(1, int(np.searchsorted(size, block_numbers, side="right")))))
 
 
-def chosen_targets(targets: Sequence[Targets], node: Int64[np.ndarray, " chosen"]) -> list[Targets]:
+def chosen_targets(targets: Sequence[Targets], node: Int[np.ndarray, " chosen"]) -> list[Targets]:
     """Returns the targets with these nodes, in their order; sets without any are left out."""
     found = [each.part(np.flatnonzero(np.isin(each.node, node))) for each in targets]
     return [each for each in found if len(each)]

@@ -192,10 +192,10 @@ def test_thresholds_in_some_layers_alone_are_refused(model: Path, dictionary: Pa
     [
         ({"activation": "gelu"}, "activation must be relu, topk or jumprelu, got gelu"),
         ({"activation": "topk", "k": 3}, "states the activation topk, but the layers have"),
-        ({"feature_input_hook": "hook_resid_pre"}, "feature_input_hook must be one of mlp.hook_in"),
+        ({"feature_input_hook": "hook_resid_pre"}, "feature_input_hook must be one of hook_resid_mid"),
         ({"feature_output_hook": "hook_resid_post"}, "feature_output_hook must be one of mlp.hook_out, hook_mlp_out"),
-        ({"model_kind": "cross_layer_transcoder"}, "model_kind must be transcoder_set"),
-        ({"transcoders": ["a.safetensors"]}, "lists its files under `transcoders`"),
+        ({"model_kind": "crosscoder"}, "model_kind must be transcoder_set or cross_layer_transcoder, got crosscoder"),
+        ({"transcoders": ["a.safetensors"]}, "lists a.safetensors, but there is no such file"),
         ({"feature_input_hook": "ln2.hook_normalized"}, "TransformerLens 2"),
         (
             {"feature_input_hook": "ln2.hook_normalized", "transformer_lens_version": "new"},

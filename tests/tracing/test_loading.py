@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file, save_file
 
 from circuitbase.errors import InputError, ModelError
-from circuitbase.tracing.activations import jumprelu, topk
+from circuitbase.tracing.activations import JumpRelu, TopK
 from circuitbase.tracing.dictionaries import check_fits, load_dictionary
 from circuitbase.tracing.hooks import Hook
 from circuitbase.tracing.models import load_model
@@ -18,18 +18,18 @@ from tests.tracing.cases import WHOLE, Case, loaded
 
 def test_jumprelu_compares_strictly() -> None:
     z = torch.tensor([[1.0, 2.0, -1.0, -3.0]])
-    assert jumprelu(z, torch.tensor([1.0, 1.0, -2.0, -2.0])).tolist() == [[0.0, 2.0, -1.0, 0.0]]
+    assert JumpRelu(torch.tensor([1.0, 1.0, -2.0, -2.0]))(z).tolist() == [[0.0, 2.0, -1.0, 0.0]]
 
 
 def test_topk_keeps_the_largest_even_if_negative() -> None:
-    assert topk(torch.tensor([[-1.0, -2.0, 3.0, -4.0]]), 2).tolist() == [[-1.0, 0.0, 3.0, 0.0]]
+    assert TopK(2, positive=False)(torch.tensor([[-1.0, -2.0, 3.0, -4.0]])).tolist() == [[-1.0, 0.0, 3.0, 0.0]]
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_a_model_is_loaded_in_the_dtype_asked_for(dtype: str, tmp_path: Path) -> None:
     found = loaded(tmp_path, dtype=dtype)  # type: ignore[arg-type]
     assert {parameter.dtype for parameter in found.model.module.parameters()} == {getattr(torch, dtype)}
-    assert found.dictionary.layers[0].W_enc.dtype == getattr(torch, dtype)
+    assert next(found.dictionary.layers[0].W_enc.chunks()).dtype == getattr(torch, dtype)
     assert found.model.device == "cpu"
 
 
@@ -37,7 +37,7 @@ def test_half_precision_files_are_computed_with_in_single_precision(tmp_path: Pa
     model = write_tiny_model(tmp_path / "tiny" / "model")
     folder = write_tiny_dictionary(tmp_path / "tiny" / "transcoders", model, dtype=np.float16)
     found = load_dictionary(folder, model=load_model(model))
-    assert found.layers[0].W_dec.dtype == torch.float32
+    assert next(found.layers[0].W_dec[0].chunks()).dtype == torch.float32
 
 
 @pytest.mark.parametrize(
