@@ -64,7 +64,7 @@ class WorkerProcess:
     @cached_property
     def kept(self) -> KeptInMemory:
         """Returns the models and dictionaries that are loaded."""
-        budget = self.settings.model_memory
+        budget: int | None = self.settings.model_memory
         if budget is None:
             budget = int(MEMORY_SHARE * device_memory(self.torch_device))
         log.info("models and dictionaries may take %s on %s", readable(budget), self.torch_device)
