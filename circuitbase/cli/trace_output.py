@@ -38,6 +38,8 @@ def show(found: "Trace", *, output: str | None, top: int) -> None:
                 if value is not None:
                     click.echo(f"{name.replace('_', ' '):<25} {' '.join(value) if name == 'tokens' else cell(value)}")
             show_rows(_without_empty(outputs), output="table", title="Outputs")
+            if top == 0:
+                return
             show_rows(node_rows(found, top=top), output="table", title="Strongest nodes", columns=NODE_COLUMNS)
             show_rows(compact(edge_rows(found, top=top)), output="table", title="Strongest edges")
             if found.graph.head_edge is not None:

@@ -106,6 +106,12 @@ def test_a_table_shows_heads_and_silent_nodes(given: list[str]) -> None:
         assert words in shown
 
 
+def test_with_top_0_a_table_ends_with_the_outputs(given: list[str]) -> None:
+    shown = CliRunner().invoke(main, ["trace", PROMPT, *given, "--heads", "--table", "--top", "0"]).stdout
+    assert "Outputs" in shown
+    assert "Strongest" not in shown
+
+
 def test_a_chat_prompt_is_said_to_be_one(traced: Traced) -> None:
     plain, chat = traced(), traced("--chat")
     assert (plain["bos_added"], plain["chat"]) == (True, False)
