@@ -134,7 +134,8 @@ def random_dictionary(model: TracedModel, weights: list[dict[str, Tensor]], *, r
     device = torch.device(model.device)
 
     def rows(matrix: Tensor) -> Rows:
-        return LazyRows(matrix if resident else matrix.cpu(), torch.float32, device)
+        kept = matrix if resident else matrix.cpu()
+        return LazyRows(lambda: kept, torch.float32, device)
 
     identity = DictionaryIdentity(
         name="random", digest="1" * 64, model=model.identity.id, kind="transcoder_set", site="mlp", activation="relu",

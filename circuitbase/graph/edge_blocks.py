@@ -35,6 +35,11 @@ class EdgeBlock(Protocol):
         ...
 
     @property
+    def weight(self) -> Float[np.ndarray, "..."]:
+        """Returns the effects as they are stored."""
+        ...
+
+    @property
     def n_edges(self) -> int:
         """Returns the number of edges, zeros not counted."""
         ...
@@ -210,7 +215,18 @@ def _levels(
 
 def all_edges(blocks: Sequence[EdgeBlock]) -> Edges:
     """Returns every edge, sorted by target and source."""
-    return joined([block.edges(block.scores(np.ones(len(block.target))) > 0) for block in blocks])
+    ordered = sorted(blocks, key=lambda block: int(block.target[0]) if len(block.target) else -1)
+    sizes = np.cumsum([0, *(block.n_edges for block in ordered)])
+    found = Edges(
+        source=np.empty(sizes[-1], dtype=np.int32),
+        target=np.empty(sizes[-1], dtype=np.int32),
+        weight=np.empty(sizes[-1], dtype=ordered[0].weight.dtype if ordered else np.float64),
+    )
+    for block, start, stop in zip(ordered, sizes, sizes[1:], strict=False):
+        part = block.edges(block.scores(np.ones(len(block.target))) > 0)
+        found.source[start:stop], found.target[start:stop] = part.source, part.target
+        found.weight[start:stop] = part.weight
+    return found if _is_sorted(found.source, found.target) else _sorted(found)
 
 
 def joined(parts: Sequence[Edges]) -> Edges:
@@ -221,10 +237,13 @@ def joined(parts: Sequence[Edges]) -> Edges:
     source = np.concatenate([part.source for part in parts])
     target = np.concatenate([part.target for part in parts])
     weight = np.concatenate([part.weight for part in parts])
-    if not _is_sorted(source, target):
-        order = np.lexsort((source, target))
-        source, target, weight = source[order], target[order], weight[order]
-    return Edges(source, target, weight)
+    found = Edges(source, target, weight)
+    return found if _is_sorted(source, target) else _sorted(found)
+
+
+def _sorted(edges: Edges) -> Edges:
+    order = np.lexsort((edges.source, edges.target))
+    return Edges(edges.source[order], edges.target[order], edges.weight[order])
 
 
 def _is_sorted(source: Int32[np.ndarray, " edge"], target: Int32[np.ndarray, " edge"]) -> bool:

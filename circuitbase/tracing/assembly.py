@@ -8,10 +8,10 @@ from jaxtyping import Bool, Float64
 
 from circuitbase.graph.attribution_graph import ARRAY_DTYPES, HEAD_DTYPES, AttributionGraph
 from circuitbase.graph.edge_blocks import Edges, all_edges
-from circuitbase.graph.influence import block_influence, edge_influence, input_share
-from circuitbase.graph.node_sums import node_sums
+from circuitbase.graph.influence import block_influence, through
+from circuitbase.graph.node_sums import sums_of_sorted
 from circuitbase.graph.pruning import pruned
-from circuitbase.graph.scores import completeness_score, graph_scores, replacement_score
+from circuitbase.graph.scores import GraphScores, completeness_score, graph_scores, replacement_score
 from circuitbase.graph.trace import Counts, Scores
 from circuitbase.tracing.account import largest_violation
 from circuitbase.tracing.head_split import HeadParts
@@ -65,11 +65,14 @@ def assemble(
     else:
         kept_nodes, edges = ~left_out, all_edges(blocks)
     graph = AttributionGraph(**_typed({**_columns(nodes, rows, kept_nodes, edges, influence), **_active(layers)}))
-    held = sum(float(block.absolute_input().sum()) for block in blocks)
     whole = float(rows.absolute_input.sum())
+    dropped = options.keep_mass < 1 or bool(left_out.any())
+    held = sum(float(block.absolute_input().sum()) for block in blocks) if dropped else whole
     return Assembled(
         graph=graph,
-        scores=_scores(nodes, rows, influence, kept_nodes, graph, kept_mass=held / whole if whole else 1.0),
+        scores=_scores(
+            nodes, rows, influence, kept_nodes, graph, n_edges=n_edges, kept_mass=held / whole if whole else 1.0
+        ),
         counts=Counts(
             nodes=int((~left_out).sum()), edges=n_edges, active_features=sum(len(each.active) for each in layers)
         ),
@@ -97,11 +100,12 @@ def _columns(
     edges: Edges,
     influence: Float64[np.ndarray, " node"],
 ) -> dict[str, np.ndarray]:
-    new_index = np.cumsum(kept) - 1
+    new_index = (np.cumsum(kept) - 1).astype(np.int32)
     n_nodes = int(kept.sum())
     has_account = nodes.is_target & rows.is_traced
-    rest = rows.net_input - node_sums(edges.target, edges.weight, n_nodes=len(nodes))
-    share = input_share(edges.target, edges.weight, rows.absolute_input)
+    rest = rows.net_input - sums_of_sorted(edges.target, edges.weight, n_nodes=len(nodes))
+    importance = influence + nodes.weight
+    carried = through(np.arange(len(nodes)), rows.absolute_input, importance).astype(edges.weight.dtype)
     return {
         "node_kind": nodes.kind[kept],
         "node_layer": nodes.layer[kept],
@@ -118,9 +122,9 @@ def _columns(
         "node_margin": nodes.margin[kept],
         "edge_source": new_index[edges.source],
         "edge_target": new_index[edges.target],
-        "edge_port": np.zeros(len(edges.source)),
+        "edge_port": np.zeros(len(edges.source), dtype=np.uint8),
         "edge_weight": edges.weight,
-        "edge_influence": edge_influence(edges.target, share, nodes.weight, influence),
+        "edge_influence": np.abs(edges.weight) * carried[edges.target],
     }
 
 
@@ -146,16 +150,25 @@ def _scores(
     kept: Bool[np.ndarray, " node"],
     graph: AttributionGraph,
     *,
+    n_edges: int,
     kept_mass: float,
 ) -> Scores:
     error_share = np.divide(
         rows.unexplained_input, rows.absolute_input, out=np.zeros(len(nodes)), where=rows.absolute_input > 0
     )
-    stored = graph_scores(graph.node_kind, graph.edge_source, graph.edge_target, graph.edge_weight, nodes.weight[kept])
-    has_account = nodes.is_target & rows.is_traced
-    return Scores(
+    whole = GraphScores(
         replacement=replacement_score(nodes.kind, influence),
         completeness=completeness_score(error_share, influence, nodes.weight),
+    )
+    stored = whole
+    if graph.n_edges < n_edges or kept_mass < 1:
+        stored = graph_scores(
+            graph.node_kind, graph.edge_source, graph.edge_target, graph.edge_weight, nodes.weight[kept]
+        )
+    has_account = nodes.is_target & rows.is_traced
+    return Scores(
+        replacement=whole.replacement,
+        completeness=whole.completeness,
         pruned_replacement=stored.replacement,
         pruned_completeness=stored.completeness,
         account_violation=largest_violation(
@@ -172,7 +185,9 @@ def _scores(
 def stored_violation(graph: AttributionGraph) -> float:
     """Returns the largest violation of the accounts of a stored graph, from its own numbers."""
     has_account = np.isfinite(graph.node_preactivation)
-    net = node_sums(graph.edge_target, graph.edge_weight, n_nodes=graph.n_nodes) + graph.node_rest.astype(np.float64)
+    net = sums_of_sorted(graph.edge_target, graph.edge_weight, n_nodes=graph.n_nodes) + graph.node_rest.astype(
+        np.float64
+    )
     return largest_violation(
         net[has_account],
         bias_effect=graph.node_bias_effect[has_account].astype(np.float64),

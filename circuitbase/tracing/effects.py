@@ -33,6 +33,7 @@ class FrozenPaths:
         self.frozen = frozen
         self.written = written
         self.d_model = written.tokens.writers[0].write.shape[-1]
+        self.device = written.tokens.writers[0].write.device
 
     def rows(self, targets: Targets) -> RowBlock:
         """Returns the effects on targets that read at one place."""
@@ -55,7 +56,7 @@ class FrozenPaths:
             attention = self.frozen.layers[layer].read_attention
             assert attention is not None
             found.add_bias((targets.read * attention.constant[position]).sum(-1))
-            return attention.at_input(attention.mixed_from(targets.read, position, n_positions=n_positions))
+            return attention.pulled_from(targets.read, position, n_positions=n_positions)
         assert targets.norm is not None
         found.add_bias(targets.norm.constant(targets.read))
         rows = targets.norm.pulled(targets.read, position)
@@ -64,12 +65,12 @@ class FrozenPaths:
         # each target reads at one position alone, so its values are mixed from there and not from everywhere
         attention = self.frozen.layers[layer].attention
         found.add_bias((rows * attention.constant[position]).sum(-1))
-        mixed = attention.mixed_from(rows, position, n_positions=n_positions)
         gradient = seeded(rows, position, n_positions=n_positions)
         if layer == 0:
+            mixed = attention.mixed_from(rows, position, n_positions=n_positions)
             self._read_tokens(gradient, mixed, found)
             return None
-        return gradient + attention.at_input(mixed)
+        return gradient.add_(attention.pulled_from(rows, position, n_positions=n_positions))
 
     def _past_block(
         self, gradient: Float[Tensor, "position target d_model"] | None, layer: int, found: "_Collected"
@@ -88,7 +89,7 @@ class FrozenPaths:
         if layer == 0:
             self._read_tokens(direct, mixed, found)
             return None
-        return direct + block.attention.at_input(mixed)
+        return block.attention.at_input(mixed).add_(direct)
 
     def _read_tokens(
         self,

@@ -48,6 +48,21 @@ class FrozenAttention:
         weight = self.mix[:, :n_positions].index_select(2, position)  # [head, key, target]
         return self._grouped(weight[..., None] * values[:, None])
 
+    def pulled_from(
+        self, vectors: Float[Tensor, "target d_out"], position: Int[Tensor, " target"], *, n_positions: int
+    ) -> Float[Tensor, "position target d_model"]:
+        """Returns what `pulled` does for gradients that are at one position each.
+
+        Every key reads such a gradient through the same few vectors, one a head, so the product with
+        `to_input` is that of one position.
+        """
+        n_heads, n_targets = self.mix.shape[0], len(vectors)
+        values = self.at_heads(vectors).reshape(n_targets, n_heads, -1).transpose(0, 1)  # [head, target, value]
+        groups = self.to_input.reshape(-1, values.shape[-1], self.to_input.shape[-1])
+        by_head = values @ groups.repeat_interleave(n_heads // len(groups), dim=0)  # [head, target, d_model]
+        weight = self.mix[:, :n_positions].index_select(2, position)  # [head, key, target]
+        return torch.einsum("hkt,htd->ktd", weight, by_head)
+
     def at_input(self, mixed: Float[Tensor, "position target group_value"]) -> Float[Tensor, "position target d_model"]:
         """Returns the gradient at the input of a gradient at the values."""
         return (mixed.reshape(-1, mixed.shape[-1]) @ self.to_input).reshape(*mixed.shape[:2], -1)

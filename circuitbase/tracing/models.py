@@ -135,7 +135,7 @@ def checked_device(device: str) -> torch.device:
         raise _no_such_device(device, str(error).strip().splitlines()[0]) from error
     if place.type not in ("cpu", "cuda"):
         raise _no_such_device(device, "only these can be traced on")
-    return place
+    return torch.empty(0, device=place).device  # `cuda` is one of them, by its number
 
 
 def _no_such_device(device: str, reason: str) -> InputError:

@@ -1,6 +1,6 @@
 """Matrices with a row per feature, of which a prompt needs few: kept on the device, or read when asked for."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -64,13 +64,15 @@ class ResidentRows:
 
 @dataclass(frozen=True)
 class LazyRows:
-    """A matrix that stays where it is (a mapped file, the host); what is asked for is copied to the device.
+    """A matrix that stays where it is (a file, the host); what is asked for is copied to the device.
 
+    `source` opens it, mapped, each time it is read, and it is let go after that: a mapping that stays counts as
+    this process's memory as soon as it was read once.
     Each row comes out multiplied by its `scale`, and rounded as if it were kept in `kept_in`. Numbers are held
     to be finite when they are read, not before; `name` is what the sentence calls the matrix.
     """
 
-    source: Float[Tensor, "feature width"]
+    source: Callable[[], Float[Tensor, "feature width"]]
     dtype: torch.dtype
     device: torch.device
     scale: Float[Tensor, " feature"] | None = None
@@ -80,19 +82,22 @@ class LazyRows:
     @property
     def shape(self) -> tuple[int, int]:
         """Returns (features, width)."""
-        return self.source.shape[0], self.source.shape[1]
+        n_features, width = self.source().shape
+        return n_features, width
 
     def chosen(self, feature: Int[Tensor, " chosen"]) -> Float[Tensor, "chosen width"]:
         """Returns the rows of some features, in their order; raises ModelError if they are not finite."""
-        here = feature.to(self.source.device)
-        return self._given(self.source[here], None if self.scale is None else self.scale[here])
+        source = self.source()
+        here = feature.to(source.device)
+        return self._given(source[here], None if self.scale is None else self.scale[here])
 
     def chunks(self) -> Iterator[Float[Tensor, "row width"]]:
         """Yields all rows in order, about `CHUNK_NUMBERS` numbers at a time; raises ModelError if not finite."""
-        most = max(1, CHUNK_NUMBERS // self.shape[1])
-        for first in range(0, self.shape[0], most):
+        source = self.source()
+        most = max(1, CHUNK_NUMBERS // source.shape[1])
+        for first in range(0, source.shape[0], most):
             scale = None if self.scale is None else self.scale[first : first + most]
-            yield self._given(self.source[first : first + most], scale)
+            yield self._given(source[first : first + most], scale)
 
     def _given(self, rows: Float[Tensor, "row width"], scale: Float[Tensor, " row"] | None) -> Tensor:
         given = rows.to(device=self.device, dtype=self.dtype)

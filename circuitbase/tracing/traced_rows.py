@@ -1,6 +1,7 @@
 """The traced rows of an attribution graph: every effect on every target, or its largest, with what was left out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,20 +61,37 @@ class RowTracer:
         self.bias_effect = np.zeros(n_nodes)
 
     def trace(self, targets: Sequence[Targets]) -> None:
-        """Traces the rows of targets that were not traced before."""
-        width = self.paths.d_model
+        """Traces the rows of targets that were not traced before.
+
+        On a CPU the blocks are shared out among torch's threads, each block to one of them alone, so that the
+        numbers do not depend on how many there are.
+        """
+        n_threads = torch.get_num_threads()
+        if self.paths.device.type == "cpu" and n_threads > 1:
+            with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+                for _ in threads.map(self._trace_block, self._blocks(targets)):
+                    pass
+        else:
+            for block in self._blocks(targets):
+                self._trace_block(block)
+
+    def _blocks(self, targets: Sequence[Targets]) -> Iterator[Targets]:
         for each in targets:
             start = 0
             while start < len(each):
-                block = each.block_from(start, block_numbers=self.block_numbers, width=width)
-                try:
-                    rows = self.paths.rows(block)
-                    self._keep(block, rows)
-                except torch.cuda.OutOfMemoryError as error:
-                    self.block_numbers = self._smaller(block, error)
-                    torch.cuda.empty_cache()
-                else:
-                    start += len(block)
+                block = each.block_from(start, block_numbers=self.block_numbers, width=self.paths.d_model)
+                yield block
+                start += len(block)
+
+    def _trace_block(self, block: Targets) -> None:
+        try:
+            with torch.no_grad():
+                self._keep(block, self.paths.rows(block))
+        except torch.cuda.OutOfMemoryError as error:
+            self.block_numbers = self._smaller(block, error)
+            torch.cuda.empty_cache()
+            for part in self._blocks([block]):
+                self._trace_block(part)
 
     def found(self) -> TracedRows:
         """Returns everything traced so far."""

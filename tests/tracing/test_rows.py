@@ -14,7 +14,7 @@ MATRIX = torch.arange(30, dtype=torch.float32).reshape(10, 3)
 CPU = torch.device("cpu")
 
 
-@pytest.mark.parametrize("rows", [ResidentRows(MATRIX), LazyRows(MATRIX.T.contiguous().T, torch.float32, CPU)])
+@pytest.mark.parametrize("rows", [ResidentRows(MATRIX), LazyRows(lambda: MATRIX.T.contiguous().T, torch.float32, CPU)])
 def test_rows_come_in_the_order_asked_for_and_all_of_them_in_their_own(
     rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -28,7 +28,7 @@ def test_rows_come_in_the_order_asked_for_and_all_of_them_in_their_own(
 def test_lazy_rows_come_in_the_dtype_wanted_and_scaled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("circuitbase.tracing.rows.CHUNK_NUMBERS", 12)
     scale = torch.linspace(1, 2, 10, dtype=torch.float64)
-    rows = LazyRows(MATRIX, torch.float64, CPU, scale)
+    rows = LazyRows(lambda: MATRIX, torch.float64, CPU, scale)
     wanted = MATRIX.double() * scale[:, None]
     assert [len(part) for part in rows.chunks()] == [4, 4, 2]
     assert torch.equal(torch.cat(list(rows.chunks())), wanted)
@@ -38,7 +38,7 @@ def test_lazy_rows_come_in_the_dtype_wanted_and_scaled(monkeypatch: pytest.Monke
 def test_numbers_that_are_not_finite_are_refused_when_they_are_read() -> None:
     broken = MATRIX.clone()
     broken[4, 1] = torch.nan
-    rows = LazyRows(broken, torch.float32, CPU, name="the file: W_enc")
+    rows = LazyRows(lambda: broken, torch.float32, CPU, name="the file: W_enc")
     rows.chosen(torch.tensor([3, 5]))
     with pytest.raises(ModelError, match="the file: W_enc must hold finite numbers, but has others"):
         rows.chosen(torch.tensor([4]))
@@ -67,8 +67,8 @@ def own():  # MiB of this process's memory that no file backs
 torch.set_num_threads(1)
 stored = read_stored_dictionary(Path(sys.argv[1]))
 before = own()
-wanted = {"dtype": torch.float32, "kept_in": torch.float32, "device": torch.device("cpu"), "lazy": sys.argv[2] == "lazy"}
-layers = [layer_dictionary(one, stored.described.rule, **wanted) for one in stored.layers]
+wanted = {"dtype": torch.float32, "kept_in": torch.float32, "device": torch.device("cpu")}
+layers = [layer_dictionary(one, stored.described.rule, **wanted, lazy=sys.argv[2] == "lazy") for one in stored.layers]
 loaded = own() - before
 layers[0].W_dec[0].chosen(torch.arange(0, 40000, 400))
 print(loaded, own() - before)

@@ -6,6 +6,7 @@ With a constant s of the data set, `W_enc s`, `W_dec / s` and `b_dec / s`. Foldi
 """
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -67,12 +68,7 @@ class _OpenLayer:
         """Returns a tensor as it lies in its file, but in our form."""
         if stored.path not in self._files:
             self._files[stored.path] = open_tensors(stored.path)
-        found = self._files[stored.path][stored.name]
-        if not found.is_floating_point():
-            raise ModelError(f"{stored.path}: {stored.name} must hold floating-point numbers, got {found.dtype}")
-        if stored.slot is not None:
-            found = found[:, stored.slot]
-        return found.T if stored.transposed else found
+        return _in_our_form(self._files[stored.path], stored)
 
     def numbers(self, stored: Stored) -> Tensor:
         """Returns a small tensor in float64; raises ModelError if it is not finite."""
@@ -91,12 +87,13 @@ class _OpenLayer:
 
     def rows(self, stored: Stored, scale: Vector | None) -> Rows:
         """Returns a matrix with its rows scaled."""
-        source = self.source(stored)
         rounded = None if self._kept_in == self._dtype else self._kept_in
-        lazy = LazyRows(source, self._dtype, self._device, scale, f"{stored.path}: {stored.name}", rounded)
+        self.source(stored)  # a file that cannot be read is refused now
+        name = f"{stored.path}: {stored.name}"
+        lazy = LazyRows(partial(_opened, stored), self._dtype, self._device, scale, name, rounded)
         if self._lazy:
             return lazy
-        matrix = torch.empty(source.shape, dtype=self._kept_in, device=self._device)
+        matrix = torch.empty(lazy.shape, dtype=self._kept_in, device=self._device)
         first = 0
         for part in lazy.chunks():
             matrix[first : first + len(part)] = part
@@ -106,8 +103,22 @@ class _OpenLayer:
     def by_rows(self, stored: Stored, what: Callable[[Tensor], Tensor]) -> Vector:
         """Returns a number for each row of a matrix, read some rows at a time, in float64."""
         name = f"{stored.path}: {stored.name}"
-        rows = LazyRows(self.source(stored), torch.float64, torch.device("cpu"), None, name)
+        rows = LazyRows(partial(_opened, stored), torch.float64, torch.device("cpu"), None, name)
         return torch.cat([what(part) for part in rows.chunks()])
+
+
+def _opened(stored: Stored) -> Tensor:
+    """Returns a tensor of a file that is opened for it alone, in our form."""
+    return _in_our_form(open_tensors(stored.path), stored)
+
+
+def _in_our_form(tensors: dict[str, Tensor], stored: Stored) -> Tensor:
+    found = tensors[stored.name]
+    if not found.is_floating_point():
+        raise ModelError(f"{stored.path}: {stored.name} must hold floating-point numbers, got {found.dtype}")
+    if stored.slot is not None:
+        found = found[:, stored.slot]
+    return found.T if stored.transposed else found
 
 
 def _encoder(stored: StoredLayer, layer: _OpenLayer, b_dec: Vector) -> tuple[Vector, Vector | None, Vector | None]:
