@@ -64,6 +64,10 @@ class KeptInMemory:
         finally:
             kept.users -= 1
 
+    def drop_unused(self) -> bool:
+        """Drops all that is not in use; returns whether there was any."""
+        return self._drop_down_to(0)
+
     def _loaded(self, load: Callable[[], T], what: str) -> T:
         """Returns what `load` does; out of memory, it drops all that is not in use and tries once more."""
         import torch
@@ -72,7 +76,7 @@ class KeptInMemory:
             return load()
         except torch.cuda.OutOfMemoryError:
             log.warning("there is no memory for %s; dropping what no job uses", what)
-        self._drop_down_to(0)  # not in the except block, whose traceback holds what was loaded so far
+        self.drop_unused()  # not in the except block, whose traceback holds what was loaded so far
         try:
             return load()
         except torch.cuda.OutOfMemoryError as error:
@@ -93,7 +97,7 @@ class KeptInMemory:
                 readable(self.budget),
             )
 
-    def _drop_down_to(self, budget: int) -> None:
+    def _drop_down_to(self, budget: int) -> bool:
         """Drops what no job uses, used longest ago first, until the rest takes at most `budget` bytes."""
         dropped = False
         for key in list(self._kept):
@@ -104,6 +108,7 @@ class KeptInMemory:
                 dropped = True
         if dropped:
             gc.collect()  # modules refer to each other, and their memory is wanted now
+        return dropped
 
 
 def device_memory(device: str) -> int:

@@ -81,16 +81,29 @@ class WorkerProcess:
 
     def trace(self, request: "JobRequest", *, trace_id: str) -> "Trace":
         """Computes a job's trace; raises ModelError if it is no longer the trace that was asked for."""
-        from circuitbase.tracing.attribution import trace
-
         with self._tracer(request) as tracer:
-            found = trace(tracer.model, tracer.dictionary, request.prompt, request.options, roles=request.roles)
+            found = self._traced(tracer, request)
         if found.metadata.trace_id != trace_id:
             raise ModelError(
                 f"{request.model} or {request.dictionary} changed after the job was submitted "
                 f"(its trace is now {found.metadata.trace_id[:12]}, not {trace_id[:12]}); submit the prompt again"
             )
         return found
+
+    def _traced(self, tracer: Tracer, request: "JobRequest") -> "Trace":
+        """Returns the trace; a device without the memory for it gets a second try, with nothing else loaded."""
+        from torch.cuda import OutOfMemoryError
+
+        from circuitbase.tracing.attribution import trace
+
+        arguments = (tracer.model, tracer.dictionary, request.prompt, request.options)
+        try:
+            return trace(*arguments, roles=request.roles)
+        except ModelError as error:
+            if not isinstance(error.__cause__, OutOfMemoryError) or not self.kept.drop_unused():
+                raise
+            log.warning("dropping what no job uses, for %s", error)
+        return trace(*arguments, roles=request.roles)
 
     def close(self) -> None:
         """Closes the connections."""

@@ -126,7 +126,7 @@ def test_a_model_and_its_dictionary_are_measured_by_their_tensors(tiny_folders: 
 
 def test_rows_that_stay_in_their_file_take_no_memory() -> None:
     matrix = torch.zeros(6, 4)
-    lazy = LazyRows(matrix, dtype=torch.float32, device=torch.device("cpu"))
+    lazy = LazyRows(lambda: matrix, dtype=torch.float32, device=torch.device("cpu"))
     assert tensor_bytes((ResidentRows(matrix), lazy)) == 96
     assert tensor_bytes(lazy) == 0
 

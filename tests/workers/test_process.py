@@ -2,12 +2,15 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
 from circuitbase.errors import InputError, ModelError
+from circuitbase.graph.trace import Trace
 from circuitbase.settings import load_settings
-from circuitbase.tracing import dictionaries, models
+from circuitbase.tracing import attribution, dictionaries, models
 from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.plan import plan
@@ -105,6 +108,28 @@ def test_another_dtype_is_another_model(process: WorkerProcess, folder: Path, lo
     request, trace_id = job(folder, "one-a", TraceOptions(dtype="float64"))
     assert process.trace(request, trace_id=trace_id).metadata.dtype == "float64"
     assert loaded == {"one": 2, "one-a": 2}
+
+
+def test_a_device_without_the_memory_for_a_trace_gets_a_second_try_with_nothing_else_loaded(
+    process: WorkerProcess, folder: Path, loaded: Counter[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(process, folder, "two-a")
+    tracing = attribution.trace
+    tries = []
+
+    def full(*given: Any, **rest: Any) -> Trace:
+        tries.append(process.kept.size)
+        if len(tries) % 2:
+            raise ModelError("the device has too little memory") from torch.cuda.OutOfMemoryError("2.00 GiB")
+        return tracing(*given, **rest)
+
+    monkeypatch.setattr(attribution, "trace", full)
+    run(process, folder, "one-a")
+    assert tries[1] < tries[0]
+    assert loaded == {"two": 1, "two-a": 1, "one": 1, "one-a": 1}
+    with pytest.raises(ModelError, match="too little memory"):  # nothing is left to drop
+        run(process, folder, "one-a")
+    assert len(tries) == 3
 
 
 def test_without_a_setting_half_of_the_devices_memory_may_be_taken(process: WorkerProcess) -> None:
