@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import ByteSize, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -41,6 +41,7 @@ class Settings(BaseSettings):
     neo4j_password: SecretStr | None = None
     neo4j_database: str = "neo4j"
     redis_url: SecretStr | None = None
+    model_memory: ByteSize | None = None  # for a worker's models and dictionaries; None: half of the device's
     maven_url: str | None = None  # a mirror to fetch Neo4j's jars from
 
     @field_validator("home", "cache")

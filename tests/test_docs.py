@@ -1,6 +1,8 @@
 """The documentation, held to what the program does."""
 
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,8 +25,27 @@ def working(settings: Settings, database: Driver, tmp_path: Path) -> Iterator[Se
 
 @pytest.mark.timeout(900)
 def test_the_quickstart_prints_what_it_shows(working: Settings) -> None:
-    found = examples((ROOT / "docs" / "quickstart.md").read_text())
-    assert len(found) >= 8
+    check_examples("docs/quickstart.md", at_least=8)
+
+
+@pytest.mark.timeout(900)
+def test_the_page_on_tracing_prints_what_it_shows() -> None:
+    check_examples("docs/tracing.md", at_least=5)
+
+
+def test_the_python_on_the_page_on_tracing_runs() -> None:
+    (block,) = re.findall(
+        r"^```python\n(.*?)^```$", (ROOT / "docs" / "tracing.md").read_text(), re.MULTILINE | re.DOTALL
+    )
+    done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    assert "kept_mass=0.9" in done.stdout
+
+
+def check_examples(page: str, *, at_least: int) -> None:
+    """Runs a page's examples in their order, and fails with all that print something else."""
+    found = examples((ROOT / page).read_text())
+    assert len(found) >= at_least
     problems = []
     for example in found:
         done = run(example, folder=ROOT)
@@ -32,7 +53,7 @@ def test_the_quickstart_prints_what_it_shows(working: Settings) -> None:
         problem = difference(done.stdout, example.printed)
         if problem:
             problems.append(f"{example.shown}: {problem}")
-    assert not problems, "\n".join(["run `python -m tests.console_examples docs/quickstart.md`", *problems])
+    assert not problems, "\n".join([f"run `python -m tests.console_examples {page}`", *problems])
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

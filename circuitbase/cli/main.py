@@ -15,7 +15,7 @@ COMMANDS: dict[str, str] = {
     "fetch": "services",
     "doctor": "services",
     "migrate": "stored",
-    "submit": "queue",
+    "submit": "submit",
     "worker": "queue",
     "jobs": "queue",
     "trace": "trace",

@@ -1,4 +1,4 @@
-"""`submit`, `worker` and `jobs`: the queue."""
+"""`worker` and `jobs`: who works on the queue, and what is in it."""
 
 import re
 import sys
@@ -8,15 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circuitbase.cli.job_bars import job_bars, queueing_bar
-from circuitbase.cli.models import resolve_dictionary, resolve_model
 from circuitbase.cli.output import chosen_format, output_options, show_rows
-from circuitbase.settings import Settings, load_settings
+from circuitbase.settings import load_settings
 
 if TYPE_CHECKING:
-    from circuitbase.workers.intake import AskedTarget
     from circuitbase.workers.jobs import Job
-    from circuitbase.workers.submission import Submission
 
 QUEUES = ("trace", "ingest")
 STATES = ("queued", "tracing", "traced", "storing", "stored", "failed")
@@ -36,119 +32,22 @@ def named_queues(ctx: click.Context, parameter: click.Parameter, value: str) -> 
 
 def device_name(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
     """Returns a device as torch names it; raises BadParameter for another name."""
-    if not re.fullmatch(r"auto|cpu|mps|cuda(:\d+)?", value):
-        raise click.BadParameter(f"should be auto, cpu, mps, cuda or cuda:NUMBER, got {value!r}")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", value):
+        raise click.BadParameter(f"should be auto, cpu, cuda or cuda:NUMBER, got {value!r}")
     return value
-
-
-@click.command()
-@click.argument("prompts")
-@click.option("--model", required=True, help="Model: a folder, a hub id, or the name of a packaged one.")
-@click.option("--dictionary", required=True, help="Dictionary: a folder, a hub id, or the name of a packaged model.")
-@click.option("--set", "prompt_set", required=True, metavar="NAME", help="Prompt set to put the prompts into.")
-@click.option(
-    "--target",
-    type=click.Choice(("auto", "probable", "roles")),
-    default="auto",
-    show_default=True,
-    help="Where traces end: in the most probable tokens, or in one output, the logit of the answer minus that of the "
-    "distractor. auto is roles if every prompt has an answer (and all or none a distractor), else probable.",
-)
-@click.option("--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one failed.")
-@click.option("--dry-run", is_flag=True, help="Say what would be queued, and write nothing.")
-@click.option("--skip-bad", is_flag=True, help="Leave out bad lines instead of queueing nothing.")
-@output_options
-def submit(
-    prompts: str,
-    model: str,
-    dictionary: str,
-    prompt_set: str,
-    target: "AskedTarget",
-    wait: bool,
-    dry_run: bool,
-    skip_bad: bool,
-    output: str | None,
-) -> None:
-    """Queue the tracing of PROMPTS: a .jsonl, .csv or .txt file, a text, or - for standard input.
-
-    What is stored or queued already is not queued again.
-
-    \b
-    Example:
-      circuitbase submit capitals.jsonl --model atlas --dictionary atlas --set capitals --wait
-    """
-    from circuitbase.store.prompt_file import read_prompts
-    from circuitbase.workers import submission
-
-    settings = load_settings()
-    asked = submission.Asked(
-        model=resolve_model(model), dictionary=resolve_dictionary(dictionary), prompt_set=prompt_set, target=target
-    )
-    with queueing_bar() as progress:
-        found = submission.submit(
-            read_prompts(prompts, standard_input=sys.stdin.buffer),
-            source="standard input" if prompts == "-" else prompts,
-            asked=asked,
-            settings=settings,
-            skip_bad=skip_bad,
-            dry_run=dry_run,
-            progress=progress,
-        )
-    for number, problem in found.bad:
-        click.echo(f"left out line {number}: {problem}", err=True)
-    show_rows([submission_row(found, dry_run=dry_run)], output=output)
-    if wait and not dry_run and not await_jobs(settings, found):
-        sys.exit(1)
-
-
-def submission_row(found: "Submission", *, dry_run: bool) -> dict[str, Any]:
-    """Returns what became of the prompts, as one row."""
-    return {
-        "set": found.prompt_set,
-        "target": found.target,
-        "would_queue" if dry_run else "queued": found.new,
-        "already_stored": found.already_stored,
-        "already_queued": found.already_queued,
-        "repeated": found.repeated,
-        "bad": len(found.bad),
-        "tokens": found.tokens,
-    }
-
-
-def await_jobs(settings: Settings, found: "Submission") -> bool:
-    """Waits for the jobs of a submission, showing bars; returns whether all are stored.
-
-    Says why on standard error for those that failed.
-    """
-    from circuitbase.workers import following, jobs
-    from circuitbase.workers.application import application
-    from circuitbase.workers.connection import open_redis
-    from circuitbase.workers.presence import unserved
-
-    waiting = found.under_way
-    with open_redis(settings) as client, job_bars(len(waiting)) as show:
-        idle = unserved(client, QUEUES) if waiting else []
-        if idle:
-            click.echo(f"no worker takes jobs from the queue {' and '.join(idle)}: run `circuitbase worker`", err=True)
-        for progress in following.follow(client, application(settings), waiting):
-            show(progress)
-        for job in jobs.read(client, waiting):
-            if job.state == jobs.JobState.FAILED:
-                click.echo(f"trace {job.trace_id[:12]} failed: {job.error}", err=True)
-    if progress.gone:
-        click.echo(f"{progress.gone} jobs have no record any more; submit the prompts again", err=True)
-    return progress.all_stored
 
 
 @click.command()
 @click.option(
     "--queues", default="trace,ingest", show_default=True, callback=named_queues, help="What to work on, by commas."
 )
-@click.option("--device", default="auto", show_default=True, callback=device_name, help="cpu, cuda, cuda:1, mps.")
+@click.option("--device", default="auto", show_default=True, callback=device_name, help="auto, cpu, cuda, cuda:1.")
 def worker(queues: tuple[str, ...], device: str) -> None:
     """Run a worker until Ctrl+C or SIGTERM, then finish the job at hand.
 
-    The trace queue needs the model's packages and may use a GPU; the ingest queue writes to Neo4j.
+    The trace queue needs the model's packages and may use a GPU; the ingest queue writes to Neo4j. Models and
+    dictionaries stay loaded between jobs, up to CIRCUITBASE_MODEL_MEMORY (such as 8GB), by default half of the
+    device's memory.
 
     \b
     Example:

@@ -2,18 +2,20 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import click
 
 from circuitbase.cli.models import resolve_dictionary, resolve_model
-from circuitbase.cli.output import cell, chosen_format, output_options, show_rows
+from circuitbase.cli.output import output_options
+from circuitbase.cli.trace_options import check_limits, trace_options
+from circuitbase.cli.trace_output import show
+from circuitbase.cli.trace_targets import GivenTargets, asked_targets, target_options
 from circuitbase.errors import InputError
 
 if TYPE_CHECKING:
     from circuitbase.graph.trace import Trace
-    from circuitbase.tracing.options import DType, RoleTarget
-    from circuitbase.tracing.tokenizing import PromptTokenizer
+    from circuitbase.tracing.options import TraceOptions
 
 
 @click.command()
@@ -21,39 +23,36 @@ if TYPE_CHECKING:
 @click.option("--model", required=True, help="Model: a folder, a hub id, or the name of a packaged one.")
 @click.option("--dictionary", required=True, help="Dictionary: a folder, a hub id, or the name of a packaged model.")
 @click.option("--tokens", metavar="IDS", help="Token ids by commas, in place of PROMPT.")
+@click.option("--chat", is_flag=True, help="PROMPT is one user's message; the model's chat template is put around it.")
+@target_options
+@trace_options
+@click.option("--device", help="cpu, cuda, cuda:1.  [default: cpu]")
 @click.option(
-    "--target",
-    type=click.Choice(("probable", "roles")),
-    help="Where the trace ends: in the most probable tokens, or in the logit of the answer minus that of the "
-    "distractor (minus the mean logit without one). roles if there is an answer, else probable.",
+    "--device-map", type=click.Choice(("auto", "balanced", "sequential")), help="Spread the model over all GPUs."
 )
-@click.option("--answer", metavar="TOKEN", help="The right next token, as text.")
-@click.option("--distractor", metavar="TOKEN", help="The token to compare the answer with, as text.")
-@click.option("--full", is_flag=True, help="Keep every node and edge instead of pruning.")
-@click.option("--dtype", type=click.Choice(("float32", "float64")), default="float32", show_default=True)
-@click.option("--device", default="cpu", show_default=True, help="cpu, cuda, cuda:1.")
+@click.option("--allow-pickle", is_flag=True, help="Read weights from pytorch_model.bin where safetensors are missing.")
+@click.option("--any-model-name", is_flag=True, help="Take a dictionary that names another model.")
 @click.option("--out", metavar="FILE", help="Write the trace file here (a path or an fsspec URL).")
 @click.option("--store", is_flag=True, help="Put the trace file into the store and the trace into Neo4j.")
 @click.option(
     "--top", type=click.IntRange(min=0), default=10, show_default=True, help="Strongest nodes, edges to show."
 )
-@click.option("--any-model-name", is_flag=True, help="Take a dictionary whose config.yaml names another model.")
 @output_options
 def trace(  # noqa: PLR0913  # one parameter per option
     prompt: str | None,
     model: str,
     dictionary: str,
     tokens: str | None,
-    target: Literal["probable", "roles"] | None,
-    answer: str | None,
-    distractor: str | None,
-    full: bool,
-    dtype: "DType",
-    device: str,
+    chat: bool,
+    asked: GivenTargets,
+    options: "TraceOptions",
+    device: str | None,
+    device_map: str | None,
+    allow_pickle: bool,
+    any_model_name: bool,
     out: str | None,
     store: bool,
     top: int,
-    any_model_name: bool,
     output: str | None,
 ) -> None:
     """Trace one PROMPT and print what drives the next token.
@@ -64,22 +63,31 @@ def trace(  # noqa: PLR0913  # one parameter per option
     Examples:
       circuitbase trace "the capital of Alder is" --model atlas --dictionary atlas
       circuitbase trace --tokens 0,3,4 --model ./gpt2 --dictionary ./transcoders --full --out trace.safetensors
+      circuitbase trace "the capital of Alder is" --model atlas --dictionary atlas --feature 2/115@-1 --heads
     """
+    from dataclasses import replace
+
     from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
-    from circuitbase.tracing.options import TraceOptions
-    from circuitbase.tracing.targets import check_targets
+    from circuitbase.tracing.named_features import check_features
+    from circuitbase.tracing.targets import FeatureTarget, check_targets
     from circuitbase.tracing.tokenizing import PromptTokenizer
 
-    subject = prompt_or_tokens(prompt, tokens)
-    model_place, dictionary_place = resolve_model(model), resolve_dictionary(dictionary)
     # everything that can be refused is, before torch is imported
-    identity = read_model_identity(model_place)
-    read_dictionary_identity(dictionary_place, model=identity, any_model_name=any_model_name)
+    subject = prompt_or_tokens(prompt, tokens, chat=chat)
+    check_limits(asked.kind)
+    check_device(device, device_map=device_map, tf32=options.tf32)
+    model_place, dictionary_place = resolve_model(model), resolve_dictionary(dictionary)
+    model_identity = read_model_identity(model_place, allow_pickle=allow_pickle)
+    dictionary_identity = read_dictionary_identity(
+        dictionary_place, model=model_identity, any_model_name=any_model_name
+    )
     tokenizer = PromptTokenizer(model_place)
-    read = tokenizer.read(subject)
-    roles = asked_roles(tokenizer, target=target, answer=answer, distractor=distractor)
-    options = TraceOptions(target="roles" if roles else target or "probable", prune=not full, dtype=dtype)
-    check_targets(roles, kind=options.target, model=identity)
+    read = tokenizer.read(subject, chat=chat)
+    targets = asked_targets(asked, tokenizer=tokenizer, prompt=read)
+    options = replace(options, target=asked.kind)
+    check_targets(targets, kind=options.target, model=model_identity)
+    named = [(target.layer, target.feature) for target in targets if isinstance(target, FeatureTarget)]
+    check_features([*options.silent, *named], model=model_identity, dictionary=dictionary_identity)
 
     with shown_stage() as stage:
         stage("loading torch")
@@ -91,13 +99,23 @@ def trace(  # noqa: PLR0913  # one parameter per option
 
         torch.set_num_threads(1)  # as in a worker: sums in another order would give the file other bytes
         stage("loading the model")
-        loaded = load_model(model_place, dtype=dtype, device=device)
+        loaded = load_model(
+            model_place,
+            dtype=options.dtype,
+            device=device or "cpu",
+            device_map=device_map,
+            allow_pickle=allow_pickle,
+        )
         stage("loading the dictionary")
         features = load_dictionary(
-            dictionary_place, model=loaded, dtype=dtype, device=device, any_model_name=any_model_name
+            dictionary_place,
+            model=loaded,
+            dtype=options.dtype,
+            device=loaded.device,
+            any_model_name=any_model_name,
         )
         stage("tracing")
-        found = traced(loaded, features, read, options, roles=roles)
+        found = traced(loaded, features, read, options, roles=targets)
         stage("writing")
         kept = keep(found, out=out, store=store)
     for sentence in (*found.metadata.warnings, *kept):
@@ -105,40 +123,26 @@ def trace(  # noqa: PLR0913  # one parameter per option
     show(found, output=output, top=top)
 
 
-def prompt_or_tokens(prompt: str | None, tokens: str | None) -> str | list[int]:
+def prompt_or_tokens(prompt: str | None, tokens: str | None, *, chat: bool) -> str | list[int]:
     """Returns the text or the token ids to trace; raises InputError unless exactly one is given and readable."""
     if (prompt is None) == (tokens is None):
         raise InputError(f"give either PROMPT or --tokens, got {'neither' if prompt is None else 'both'}")
     if prompt is not None:
         return prompt
+    if chat:
+        raise InputError("--chat puts a template around PROMPT, and --tokens are traced as they are; leave out one")
     try:
         return [int(token) for token in (tokens or "").split(",") if token.strip()]
     except ValueError as error:
         raise InputError(f"--tokens should be token ids by commas, such as 0,3,4, got {tokens!r}") from error
 
 
-def asked_roles(
-    tokenizer: "PromptTokenizer",
-    *,
-    target: Literal["probable", "roles"] | None,
-    answer: str | None,
-    distractor: str | None,
-) -> "tuple[RoleTarget, ...]":
-    """Returns the role output that answer and distractor make; raises InputError where they do not fit together."""
-    from circuitbase.tracing.options import RoleTarget
-
-    if answer is None:
-        if distractor is not None or target == "roles":
-            given = "--distractor" if distractor is not None else "--target roles"
-            raise InputError(f"{given} needs --answer, the token to explain; give it")
-        return ()
-    if target == "probable":
-        raise InputError("--answer has no part in a trace of the probable tokens; leave it out, or give --target roles")
-    if distractor is None:
-        return (RoleTarget(role="answer", token=tokenizer.one_token(answer)),)
-    return (
-        RoleTarget(role="answer-distractor", token=tokenizer.one_token(answer), minus=tokenizer.one_token(distractor)),
-    )
+def check_device(device: str | None, *, device_map: str | None, tf32: bool) -> None:
+    """Raises InputError where the options that say where to compute do not go together."""
+    if device is not None and device_map is not None:
+        raise InputError("--device is one device and --device-map spreads the model over several; leave out one")
+    if tf32 and device_map is None and device in (None, "cpu"):
+        raise InputError("--tf32 is for a GPU, and this trace is made on the CPU; leave it out, or give --device cuda")
 
 
 def keep(found: "Trace", *, out: str | None, store: bool) -> list[str]:
@@ -160,34 +164,6 @@ def keep(found: "Trace", *, out: str | None, store: bool) -> list[str]:
             stored = store_trace(driver, found, database=settings.neo4j_database)
         said.append(f"trace {stored.trace_id[:12]} {'is now in Neo4j' if stored.stored else 'was in Neo4j already'}")
     return said
-
-
-def show(found: "Trace", *, output: str | None, top: int) -> None:
-    """Prints a trace: its summary and strongest parts, or every edge as CSV."""
-    from circuitbase.cli.trace_rows import (
-        EDGE_COLUMNS,
-        NODE_COLUMNS,
-        compact,
-        edge_rows,
-        node_rows,
-        output_rows,
-        summary_row,
-    )
-
-    summary, outputs = summary_row(found), output_rows(found)
-    match chosen_format(output):
-        case "csv":
-            show_rows(edge_rows(found, top=None), output="csv", columns=EDGE_COLUMNS)
-        case "json":
-            strongest = {"strongest_nodes": node_rows(found, top=top), "strongest_edges": edge_rows(found, top=top)}
-            show_rows([{**summary, "outputs": outputs, **strongest}], output="json")
-        case "table":
-            for name, value in summary.items():
-                if value is not None:
-                    click.echo(f"{name.replace('_', ' '):<25} {' '.join(value) if name == 'tokens' else cell(value)}")
-            show_rows(outputs, output="table", title="Outputs")
-            show_rows(node_rows(found, top=top), output="table", title="Strongest nodes", columns=NODE_COLUMNS)
-            show_rows(compact(edge_rows(found, top=top)), output="table", title="Strongest edges")
 
 
 @contextmanager

@@ -6,10 +6,11 @@ from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 from circuitbase.schema.unit_names import unit_name
 
 if TYPE_CHECKING:
-    from circuitbase.graph.trace import Trace
+    from circuitbase.graph.trace import Trace, TraceMetadata
 
+ENDS = ("source", "source_position", "target", "target_position")
 NODE_COLUMNS = ("node", "position", "token", "activation", "influence")
-EDGE_COLUMNS = ("source", "source_position", "target", "target_position", "weight", "share", "influence")
+EDGE_COLUMNS = (*ENDS, "weight", "share", "influence")
 
 
 def summary_row(trace: "Trace") -> dict[str, Any]:
@@ -20,11 +21,15 @@ def summary_row(trace: "Trace") -> dict[str, Any]:
         "model": metadata.model.id,
         "dictionary": metadata.dictionary.id if metadata.dictionary else None,
         "tokens": list(metadata.prompt.token_strings),
+        "bos_added": metadata.prompt.bos_added,
+        "chat": metadata.prompt.chat,
         "nodes": graph.n_nodes,
         "nodes_before_pruning": metadata.counts.nodes,
         "edges": graph.n_edges,
         "edges_before_pruning": metadata.counts.edges,
         "active_features": metadata.counts.active_features,
+        "features_traced": _features_traced(metadata),
+        "kept_mass": metadata.scores.kept_mass if {"max_features", "keep_mass"} & set(metadata.options) else None,
         "replacement": metadata.scores.replacement,
         "completeness": metadata.scores.completeness,
         "account_violation": metadata.scores.account_violation,
@@ -36,11 +41,20 @@ def summary_row(trace: "Trace") -> dict[str, Any]:
     }
 
 
+def _features_traced(metadata: "TraceMetadata") -> int | None:
+    """Returns of how many active features the rows were traced, None where it is all of them."""
+    most: int | None = metadata.options.get("max_features")
+    return None if most is None else min(most, metadata.counts.active_features)
+
+
 def output_rows(trace: "Trace") -> list[dict[str, Any]]:
     """Returns the targets, in the order of the metadata."""
     return [
         {
             "output": target.label,
+            "kind": target.kind,
+            "layer": target.layer,
+            "position": target.position,
             "token": target.token_string,
             "minus": target.minus_string,
             "probability": target.probability,
@@ -56,7 +70,7 @@ def node_rows(trace: "Trace", *, top: int) -> list[dict[str, Any]]:
     chosen = [int(node) for node in order if graph.node_kind[node] not in OUTPUT_KINDS][:top]
     return [
         {
-            "node": _name(trace, node),
+            "node": node_name(trace, node),
             "position": int(graph.node_position[node]),
             "token": trace.metadata.prompt.token_strings[graph.node_position[node]],
             "activation": float(graph.node_activation[node]),
@@ -69,19 +83,32 @@ def node_rows(trace: "Trace", *, top: int) -> list[dict[str, Any]]:
 def edge_rows(trace: "Trace", *, top: int | None) -> list[dict[str, Any]]:
     """Returns the edges with the most influence on the outputs, all of them if `top` is None."""
     graph = trace.graph
-    order = (-graph.edge_influence).argsort(kind="stable")[:top]
     return [
         {
-            "source": _name(trace, int(graph.edge_source[edge])),
-            "source_position": int(graph.node_position[graph.edge_source[edge]]),
-            "target": _name(trace, int(graph.edge_target[edge])),
-            "target_position": int(graph.node_position[graph.edge_target[edge]]),
+            **edge_ends(trace, edge),
             "weight": float(graph.edge_weight[edge]),
             "share": float(abs(graph.edge_weight[edge]) / graph.node_absolute_input[graph.edge_target[edge]]),
             "influence": float(graph.edge_influence[edge]),
         }
-        for edge in order
+        for edge in strongest_edges(trace, top=top)
     ]
+
+
+def strongest_edges(trace: "Trace", *, top: int | None) -> list[int]:
+    """Returns the edges with the most influence on the outputs, all of them if `top` is None."""
+    return [int(edge) for edge in (-trace.graph.edge_influence).argsort(kind="stable")[:top]]
+
+
+def edge_ends(trace: "Trace", edge: int) -> dict[str, Any]:
+    """Returns what an edge goes from and to."""
+    graph = trace.graph
+    source, target = int(graph.edge_source[edge]), int(graph.edge_target[edge])
+    return {
+        "source": node_name(trace, source),
+        "source_position": int(graph.node_position[source]),
+        "target": node_name(trace, target),
+        "target_position": int(graph.node_position[target]),
+    }
 
 
 def compact(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -90,13 +117,14 @@ def compact(edges: list[dict[str, Any]]) -> list[dict[str, Any]]:
         {
             "source": f"{edge['source']} @{edge['source_position']}",
             "target": f"{edge['target']} @{edge['target_position']}",
-            **{name: edge[name] for name in ("weight", "share", "influence")},
+            **{name: value for name, value in edge.items() if name not in ENDS},
         }
         for edge in edges
     ]
 
 
-def _name(trace: "Trace", node: int) -> str:
+def node_name(trace: "Trace", node: int) -> str:
+    """Returns the short form of a node's unit."""
     kind, unit = NodeKind(int(trace.graph.node_kind[node])), int(trace.graph.node_unit[node])
     return unit_name(kind, layer=int(trace.graph.node_layer[node]), index=unit, text=_text(trace, kind, node, unit))
 

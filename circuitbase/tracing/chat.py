@@ -1,6 +1,7 @@
 """Conversations as the text a chat model reads, by the template that comes with its tokenizer."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,7 @@ def place_of(text: str, *, inside: str) -> int:
     return inside.index(within) - text.index(within)
 
 
+@lru_cache(maxsize=2)  # a set's prompts come one by one
 def _tokenizer(folder: Path) -> Any:
     from transformers import AutoTokenizer  # seconds, which plain prompts need not wait for
 

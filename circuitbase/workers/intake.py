@@ -60,24 +60,34 @@ class Intake:
 
 
 @contextmanager
-def intake(lines: Iterable[PromptLine | BadLine], tokenizer: "PromptTokenizer") -> Iterator[Intake]:
-    """Yields what the lines held, all of them read; its prompts can be read inside the block."""
+def intake(
+    lines: Iterable[PromptLine | BadLine], tokenizer: "PromptTokenizer", *, chat: bool = False
+) -> Iterator[Intake]:
+    """Yields what the lines held, all of them read; its prompts can be read inside the block.
+
+    With `chat` prompts go through the model's chat template.
+    """
     seen: dict[str, tuple[int, str]] = {}
     with tempfile.TemporaryFile("w+", encoding="ascii", prefix="circuitbase-prompts-") as file:
         found = Intake(file)
         for line in lines:
-            _take(line, found, tokenizer, seen)
+            _take(line, found, tokenizer, seen, chat=chat)
         yield found
 
 
 def _take(
-    line: PromptLine | BadLine, found: Intake, tokenizer: "PromptTokenizer", seen: dict[str, tuple[int, str]]
+    line: PromptLine | BadLine,
+    found: Intake,
+    tokenizer: "PromptTokenizer",
+    seen: dict[str, tuple[int, str]],
+    *,
+    chat: bool,
 ) -> None:
     if isinstance(line, BadLine):
         found.bad.append((line.number, line.problem))
         return
     try:
-        prompt = prepare(line, tokenizer)
+        prompt = prepare(line, tokenizer, chat=chat)
     except InputError as error:
         found.bad.append((line.number, str(error)))
         return

@@ -41,13 +41,17 @@ FINAL = (JobState.STORED, JobState.FAILED)
 
 @dataclass(frozen=True)
 class JobRequest:
-    """Everything a trace task needs beside the trace id; `model` and `dictionary` are folders."""
+    """Everything a trace task needs beside the trace id; `model` and `dictionary` are folders.
+
+    `any_model_name` takes a dictionary that names another model.
+    """
 
     model: str
     dictionary: str
     prompt: TracedPrompt
     roles: tuple[RoleTarget, ...]
     options: TraceOptions
+    any_model_name: bool = False
 
     def to_json(self) -> str:
         """Returns the request as JSON."""
@@ -65,7 +69,8 @@ class JobRequest:
             dictionary=found["dictionary"],
             prompt=TracedPrompt(**prompt),
             roles=tuple(RoleTarget(**role) for role in found["roles"]),
-            options=TraceOptions(**found["options"]),
+            options=_options(found["options"]),
+            any_model_name=found.get("any_model_name", False),
         )
 
 
@@ -142,6 +147,11 @@ def listed(client: redis.Redis, *, prompt_set: str | None = None, state: JobStat
 def key(trace_id: str) -> str:
     """Returns the name of a job's hash."""
     return f"circuitbase:job:{trace_id}"
+
+
+def _options(found: dict[str, Any]) -> TraceOptions:
+    silent = tuple((layer, feature) for layer, feature in found["silent"])
+    return TraceOptions(**{**found, "silent": silent})
 
 
 def _of_set(prompt_set: str) -> str:

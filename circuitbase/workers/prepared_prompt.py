@@ -54,10 +54,15 @@ class PreparedPrompt:
         return sha256(asdict(self.line) | {"number": 0, "prompt": None, "tokens": None})
 
 
-def prepare(line: PromptLine, tokenizer: "PromptTokenizer") -> PreparedPrompt:
-    """Returns the line with its tokens; raises InputError if the model cannot read the prompt."""
-    prompt = tokenizer.read(line.prompt if line.prompt is not None else list(line.tokens or ()))
-    positions = {role: tokenizer.span_positions(line.prompt, span) for role, span in line.spans.items() if line.prompt}
+def prepare(line: PromptLine, tokenizer: "PromptTokenizer", *, chat: bool = False) -> PreparedPrompt:
+    """Returns the line with its tokens; raises InputError if the model cannot read the prompt.
+
+    With `chat` the prompt is a user's message and goes through the model's chat template.
+    """
+    prompt = tokenizer.read(line.prompt if line.prompt is not None else list(line.tokens or ()), chat=chat)
+    positions = {
+        role: tokenizer.span_positions(line.prompt, span, chat=chat) for role, span in line.spans.items() if line.prompt
+    }
     problem = None
     roles: tuple[RoleTarget, ...] = ()
     try:

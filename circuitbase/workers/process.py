@@ -1,6 +1,8 @@
-"""What one worker process keeps between tasks: connections, the store, and the last few models."""
+"""What one worker process keeps between tasks: connections, the store, and models with dictionaries."""
 
-from collections import OrderedDict
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from circuitbase.settings import Settings, load_settings
 from circuitbase.store.trace_store import TraceStore
 from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
 from circuitbase.workers.connection import redis_client
+from circuitbase.workers.kept_in_memory import KeptInMemory, device_memory, readable
 
 if TYPE_CHECKING:
     import redis
@@ -23,7 +26,9 @@ if TYPE_CHECKING:
     from circuitbase.tracing.models import TracedModel
     from circuitbase.workers.jobs import JobRequest
 
-MODELS_KEPT = 2
+MEMORY_SHARE = 0.5  # of the device's memory, unless the settings say how much; the rest is for tracing
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,6 @@ class WorkerProcess:
     def __init__(self, settings: Settings, *, device: str) -> None:
         self.settings = settings
         self.device = device
-        self._tracers: OrderedDict[tuple[str, ...], Tracer] = OrderedDict()
 
     @cached_property
     def redis(self) -> "redis.Redis":
@@ -57,12 +61,28 @@ class WorkerProcess:
         """Returns the store of trace files."""
         return TraceStore(self.settings.store_url)
 
+    @cached_property
+    def kept(self) -> KeptInMemory:
+        """Returns the models and dictionaries that are loaded."""
+        budget: int | None = self.settings.model_memory
+        if budget is None:
+            budget = int(MEMORY_SHARE * device_memory(self.torch_device))
+        log.info("models and dictionaries may take %s on %s", readable(budget), self.torch_device)
+        return KeptInMemory(budget)
+
+    @cached_property
+    def torch_device(self) -> str:
+        """Returns the device that this process computes on, as torch names it."""
+        import torch
+
+        if self.device != "auto":
+            return self.device
+        return "cuda" if torch.cuda.is_available() else "cpu"
+
     def trace(self, request: "JobRequest", *, trace_id: str) -> "Trace":
         """Computes a job's trace; raises ModelError if it is no longer the trace that was asked for."""
-        from circuitbase.tracing.attribution import trace
-
-        tracer = self._tracer(request)
-        found = trace(tracer.model, tracer.dictionary, request.prompt, request.options, roles=request.roles)
+        with self._tracer(request) as tracer:
+            found = self._traced(tracer, request)
         if found.metadata.trace_id != trace_id:
             raise ModelError(
                 f"{request.model} or {request.dictionary} changed after the job was submitted "
@@ -70,38 +90,58 @@ class WorkerProcess:
             )
         return found
 
+    def _traced(self, tracer: Tracer, request: "JobRequest") -> "Trace":
+        """Returns the trace; a device without the memory for it gets a second try, with nothing else loaded."""
+        from torch.cuda import OutOfMemoryError
+
+        from circuitbase.tracing.attribution import trace
+
+        arguments = (tracer.model, tracer.dictionary, request.prompt, request.options)
+        try:
+            return trace(*arguments, roles=request.roles)
+        except ModelError as error:
+            if not isinstance(error.__cause__, OutOfMemoryError) or not self.kept.drop_unused():
+                raise
+            log.warning("dropping what no job uses, for %s", error)
+        return trace(*arguments, roles=request.roles)
+
     def close(self) -> None:
         """Closes the connections."""
         for name in ("driver", "redis"):
             if name in self.__dict__:
                 getattr(self, name).close()
 
-    def _tracer(self, request: "JobRequest") -> Tracer:
+    @contextmanager
+    def _tracer(self, request: "JobRequest") -> Iterator[Tracer]:
+        """Yields a job's model and dictionary, loaded now or before; neither is dropped inside the block."""
         import torch
 
         from circuitbase.tracing.dictionaries import load_dictionary
         from circuitbase.tracing.models import load_model
 
+        torch.set_num_threads(1)  # sums in another order would give the file other bytes
         model_identity = read_model_identity(request.model)
-        dictionary_identity = read_dictionary_identity(request.dictionary, model=model_identity)
-        key = (request.model, request.dictionary, dictionary_identity.id, model_identity.digest, request.options.dtype)
-        if key not in self._tracers:
-            torch.set_num_threads(1)  # sums in another order would give the file other bytes
-            device = self._torch_device()
-            model = load_model(request.model, dtype=request.options.dtype, device=device)
-            dictionary = load_dictionary(request.dictionary, model=model, dtype=request.options.dtype, device=device)
-            self._tracers[key] = Tracer(model, dictionary)
-            while len(self._tracers) > MODELS_KEPT:
-                self._tracers.popitem(last=False)
-        self._tracers.move_to_end(key)
-        return self._tracers[key]
-
-    def _torch_device(self) -> str:
-        import torch
-
-        if self.device != "auto":
-            return self.device
-        return "cuda" if torch.cuda.is_available() else "cpu"
+        any_name, dtype = request.any_model_name, request.options.dtype
+        dictionary_identity = read_dictionary_identity(
+            request.dictionary, model=model_identity, any_model_name=any_name
+        )
+        model_key = (request.model, model_identity.digest, dtype)
+        dictionary_key = (request.dictionary, dictionary_identity.id, dtype)
+        with (
+            self.kept.using(
+                model_key,
+                lambda: load_model(request.model, dtype=dtype, device=self.torch_device),
+                what=f"the model {model_identity.id}",
+            ) as model,
+            self.kept.using(
+                dictionary_key,
+                lambda: load_dictionary(
+                    request.dictionary, model=model, dtype=dtype, device=model.device, any_model_name=any_name
+                ),
+                what=f"the dictionary {dictionary_identity.id}",
+            ) as dictionary,
+        ):
+            yield Tracer(model, dictionary)
 
 
 @cache

@@ -34,6 +34,7 @@ class Queueing:
     folders: tuple[str, str]
     prompt_set: str
     options: TraceOptions
+    any_model_name: bool
     dry_run: bool
 
 
@@ -90,7 +91,12 @@ def _planned(queueing: Queueing, prompt: PreparedPrompt) -> Planned:
     ids = plan(queueing.model, queueing.dictionary, prompt.prompt, roles, queueing.options)
     model, dictionary = (_absolute(folder) for folder in queueing.folders)
     request = JobRequest(
-        model=model, dictionary=dictionary, prompt=prompt.prompt, roles=roles, options=queueing.options
+        model=model,
+        dictionary=dictionary,
+        prompt=prompt.prompt,
+        roles=roles,
+        options=queueing.options,
+        any_model_name=queueing.any_model_name,
     )
     return Planned(ids.trace_id, ids.prompt_id, ids.configuration_id, prompt, request)
 

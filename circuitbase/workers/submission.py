@@ -9,6 +9,7 @@ from circuitbase.ingest.migrations import ensure_schema
 from circuitbase.settings import Settings
 from circuitbase.store.prompt_line import BadLine, PromptLine
 from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
+from circuitbase.tracing.named_features import check_features
 from circuitbase.tracing.options import TargetKind, TraceOptions
 from circuitbase.tracing.tokenizing import PromptTokenizer
 from circuitbase.workers.application import application
@@ -22,7 +23,9 @@ from circuitbase.workers.queueing import Queueing, queue_all
 class Asked:
     """What to do with prompts; `model` and `dictionary` are folders or hub ids.
 
-    `target` decides over `options.target`; `auto` is `roles` if every prompt has an answer.
+    `target` decides over `options.target`; `auto` is `roles` if every prompt has an answer. With `chat`
+    each prompt is a user's message and goes through the model's chat template; `any_model_name` takes a
+    dictionary that names another model.
     """
 
     model: str
@@ -30,6 +33,8 @@ class Asked:
     prompt_set: str
     target: AskedTarget = "auto"
     options: TraceOptions = field(default_factory=TraceOptions)
+    chat: bool = False
+    any_model_name: bool = False
 
 
 @dataclass(frozen=True)
@@ -69,9 +74,14 @@ def submit(
     """
     check_set_name(asked.prompt_set)
     model = read_model_identity(asked.model)
-    dictionary = read_dictionary_identity(asked.dictionary, model=model)
+    dictionary = read_dictionary_identity(asked.dictionary, model=model, any_model_name=asked.any_model_name)
+    check_features(asked.options.silent, model=model, dictionary=dictionary)
     tokenizer = PromptTokenizer(asked.model)
-    with open_redis(settings) as client, open_driver(settings) as driver, intake(lines, tokenizer) as found:
+    with (
+        open_redis(settings) as client,
+        open_driver(settings) as driver,
+        intake(lines, tokenizer, chat=asked.chat) as found,
+    ):
         target = found.resolved(asked.target)
         bad = found.bad_for(target)
         if bad and not skip_bad:
@@ -88,6 +98,7 @@ def submit(
             folders=(asked.model, asked.dictionary),
             prompt_set=asked.prompt_set,
             options=replace(asked.options, target=target),
+            any_model_name=asked.any_model_name,
             dry_run=dry_run,
         )
         if not dry_run:

@@ -118,7 +118,9 @@ def test_jobs_can_be_filtered_and_say_why_they_failed(settings: Settings, databa
     assert run("jobs", "--set", "nothing", "--table").stdout.endswith("no jobs\n")
 
 
-@pytest.mark.parametrize(("option", "value"), [("--queues", "trace,other"), ("--queues", ","), ("--device", "gpu")])
+@pytest.mark.parametrize(
+    ("option", "value"), [("--queues", "trace,other"), ("--queues", ","), ("--device", "gpu"), ("--device", "mps")]
+)
 def test_a_worker_refuses_what_it_does_not_know(option: str, value: str) -> None:
     result = run("worker", option, value)
     assert result.exit_code == 2
@@ -131,7 +133,7 @@ def test_help_needs_no_heavy_import() -> None:
 
     code = (
         "import sys; from click.testing import CliRunner; from circuitbase.cli.main import main\n"
-        "for command in ('submit', 'worker', 'jobs', 'demo'):\n"
+        "for command in ('submit', 'worker', 'jobs', 'trace', 'demo'):\n"
         "    assert CliRunner().invoke(main, [command, '--help']).exit_code == 0\n"
         "print([name for name in ('torch', 'celery', 'neo4j', 'transformers') if name in sys.modules])"
     )

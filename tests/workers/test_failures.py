@@ -2,6 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 import redis
+import torch
 from celery import Celery, Task
 from kombu.exceptions import OperationalError
 from neo4j import Driver
@@ -57,7 +58,16 @@ def test_services_that_are_away_are_waited_for(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [InputError("a"), ModelError("a"), StoreError("a"), DatabaseError("a"), ClientError(), ValueError(), MemoryError()],
+    [
+        InputError("a"),
+        ModelError("a"),
+        StoreError("a"),
+        DatabaseError("a"),
+        ClientError(),
+        ValueError(),
+        MemoryError(),
+        torch.cuda.OutOfMemoryError("CUDA out of memory"),
+    ],
 )
 def test_what_will_not_pass_is_not_repeated(error: Exception) -> None:
     assert not is_transient(error)

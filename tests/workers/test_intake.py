@@ -1,5 +1,6 @@
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -103,3 +104,30 @@ def test_a_repeated_line_counts_once_and_one_with_other_facts_is_bad(take: Take)
     ((number, problem),) = found.bad
     assert number == 3
     assert "it has the tokens of line 1, but another answer" in problem
+
+
+CHAT_TEMPLATE = "{{ bos_token }}{% for message in messages %}<unk>is {{ message.content }}{% endfor %}<unk>of"
+
+
+@pytest.fixture
+def chat_tokenizer(tmp_path: Path) -> PromptTokenizer:
+    folder = write_tiny_model(tmp_path / "chat" / "model")
+    (folder / "chat_template.jinja").write_text(CHAT_TEMPLATE)
+    return PromptTokenizer(folder)
+
+
+def test_with_chat_prompts_go_through_the_template_and_spans_still_find_their_tokens(
+    chat_tokenizer: PromptTokenizer,
+) -> None:
+    lines = (line(1, spans={"letter": (4, 9)}, answer="beta"), PromptLine(number=2, tokens=(5, 6)))
+    with intake(lines, chat_tokenizer, chat=True) as found:
+        (prompt,) = found.prompts("roles")
+        bad = found.bad_for("roles")
+    assert prompt.prompt.chat
+    assert prompt.prompt.text == "<bos><unk>is the alpha of<unk>of"
+    (position,) = prompt.positions["letter"]
+    assert prompt.prompt.token_ids[position] == TOKEN["alpha"]
+    assert prompt.line.prompt == "the alpha of"
+    ((number, problem),) = bad
+    assert number == 2
+    assert "token ids are traced as they are, without a chat template" in problem

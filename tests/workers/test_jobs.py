@@ -1,10 +1,12 @@
 from collections.abc import Iterator
+from dataclasses import fields, replace
 
 import pytest
 import redis
 from neo4j import Driver
 
 from circuitbase.settings import Settings
+from circuitbase.tracing.options import TraceOptions
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobRequest, JobState
@@ -23,6 +25,32 @@ def put_one(client: redis.Redis, trace_id: str, prompt_set: str = "capitals") ->
 
 def test_a_request_survives_json() -> None:
     assert JobRequest.from_json(made_request().to_json()) == made_request()
+
+
+def test_every_option_survives_the_record(client: redis.Redis) -> None:
+    options = TraceOptions(
+        target="roles",
+        max_outputs=3,
+        output_probability=0.5,
+        prune=False,
+        node_threshold=0.7,
+        edge_threshold=0.6,
+        dtype="bfloat16",
+        max_features=100,
+        keep_mass=0.99,
+        silent=((1, 7), (0, 3)),
+        heads=True,
+        tf32=True,
+    )
+    untouched = TraceOptions()
+    left_alone = [each.name for each in fields(options) if getattr(options, each.name) == getattr(untouched, each.name)]
+    assert left_alone == []
+    request = replace(made_request(), options=options, any_model_name=True)
+    request = replace(request, prompt=replace(request.prompt, bos_added=True, chat=True))
+    jobs.put(client, [("a", request)], prompt_set="capitals")
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert job.request == request
 
 
 def test_a_new_job_is_recorded_as_queued(client: redis.Redis) -> None:

@@ -1,5 +1,6 @@
 """Submitting, with nobody there to do the work."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,11 @@ from neo4j import Driver
 from circuitbase.errors import InputError, ModelError, PromptFileError
 from circuitbase.settings import Settings
 from circuitbase.store.prompt_line import BadLine, PromptLine
+from circuitbase.tracing.options import TraceOptions
+from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.submission import Asked, submit
+from tests.tiny_models import write_tiny_dictionary
 from tests.workers.submitting import count, lines
 
 
@@ -41,3 +45,29 @@ def test_what_cannot_be_submitted_is_refused(
         submit(lines("the"), source="a test", asked=Asked(asked.model, asked.dictionary, " "), settings=settings)
     with pytest.raises(ModelError, match="no such folder"):
         submit(lines("the"), source="a test", asked=Asked("./nothing", asked.dictionary, "a"), settings=settings)
+    silent = replace(asked, options=TraceOptions(silent=((0, 3), (2, 5), (1, 24))))
+    with pytest.raises(
+        InputError, match=r"layer from 0 to 1 and an index from 0 to 23 in this dictionary, got 1/24, 2/5"
+    ):
+        submit(lines("the"), source="a test", asked=silent, settings=settings)
+
+
+def test_options_reach_the_records_and_the_trace_id(
+    settings: Settings, database: Driver, asked: Asked, tmp_path: Path
+) -> None:
+    dictionary = write_tiny_dictionary(tmp_path / "named", Path(asked.model), model_name="another")
+    other = replace(asked, dictionary=str(dictionary))
+    with pytest.raises(ModelError, match="names the model another"):
+        submit(lines("the alpha"), source="a test", asked=other, settings=settings)
+    options = TraceOptions(heads=True, silent=((1, 3),), max_features=9, keep_mass=0.9, dtype="bfloat16")
+    plain = submit(lines("the alpha"), source="a test", asked=replace(other, any_model_name=True), settings=settings)
+    found = submit(
+        lines("the alpha"),
+        source="a test",
+        asked=replace(other, options=options, any_model_name=True),
+        settings=settings,
+    )
+    assert found.under_way != plain.under_way
+    with open_redis(settings) as client:
+        (job,) = jobs.read(client, found.under_way)
+    assert (job.request.options, job.request.any_model_name) == (options, True)

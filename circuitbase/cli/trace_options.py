@@ -1,0 +1,124 @@
+"""The options that change a trace's numbers, shared by `trace` and `submit`: together they are one TraceOptions."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from circuitbase.errors import InputError
+from circuitbase.tracing.dtypes import DTYPE_NAMES
+from circuitbase.tracing.options import TargetKind, TraceOptions
+
+_FLAGS = (
+    click.option("--full", is_flag=True, help="Keep every node and edge instead of pruning."),
+    click.option(
+        "--node-threshold",
+        type=float,
+        default=TraceOptions.node_threshold,
+        show_default=True,
+        help="Share of the influence that pruning keeps in nodes.",
+    ),
+    click.option(
+        "--edge-threshold",
+        type=float,
+        default=TraceOptions.edge_threshold,
+        show_default=True,
+        help="Share of the influence that pruning keeps in edges.",
+    ),
+    click.option(
+        "--max-outputs",
+        type=int,
+        default=TraceOptions.max_outputs,
+        show_default=True,
+        help="Most probable tokens to end in, at most.",
+    ),
+    click.option(
+        "--output-probability",
+        type=float,
+        default=TraceOptions.output_probability,
+        show_default=True,
+        help="Probability after which no further token is taken.",
+    ),
+    click.option("--max-features", type=int, help="Trace this many features, the most influential first."),
+    click.option(
+        "--keep-mass",
+        type=float,
+        default=TraceOptions.keep_mass,
+        show_default=True,
+        help="Keep of each target its largest edges, up to this share of its absolute input.",
+    ),
+    click.option(
+        "--silent",
+        multiple=True,
+        metavar="LAYER/FEATURE",
+        help="Trace this feature also where it does not fire. May be repeated.",
+    ),
+    click.option("--heads", is_flag=True, help="Split each edge by the last attention head on its paths."),
+    click.option("--tf32", is_flag=True, help="Let a GPU multiply in TF32: faster, with 3 digits instead of 7."),
+    click.option(
+        "--dtype",
+        type=click.Choice(DTYPE_NAMES),
+        default=TraceOptions.dtype,
+        show_default=True,
+        help="Type of the weights; half-precision ones are multiplied in float32.",
+    ),
+)
+_NAMES = (
+    "full",
+    "node_threshold",
+    "edge_threshold",
+    "max_outputs",
+    "output_probability",
+    "max_features",
+    "keep_mass",
+    "silent",
+    "heads",
+    "tf32",
+    "dtype",
+)
+
+
+def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Adds the options; the command receives them as `options`, whose target is still the default."""
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> Any:
+        chosen = {name: given.pop(name) for name in _NAMES}
+        return command(**given, options=_options(**chosen))
+
+    for flag in reversed(_FLAGS):
+        with_options = flag(with_options)
+    return with_options
+
+
+def check_limits(target: TargetKind) -> None:
+    """Raises InputError if an option of the probable tokens was given for another target."""
+    given = [] if target == "probable" else _given("max_outputs", "output_probability")
+    if given:
+        raise InputError(f"{given[0]} limits the most probable tokens, but the trace ends in {target}; leave it out")
+
+
+def feature_of(text: str, *, option: str) -> tuple[int, int]:
+    """Returns (layer, feature) of a text such as 2/115 or L02/F00115; raises InputError for another."""
+    layer, _, feature = text.partition("/")
+    numbers = (layer.removeprefix("L"), feature.removeprefix("F"))
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        raise InputError(f"{option} should name a feature as LAYER/FEATURE, such as 2/115 or L02/F00115, got {text!r}")
+    return int(numbers[0]), int(numbers[1])
+
+
+def _options(*, full: bool, silent: tuple[str, ...], **numbers: Any) -> TraceOptions:
+    given = _given("node_threshold", "edge_threshold") if full else []
+    if given:
+        raise InputError(f"--full keeps everything, so {given[0]} has no part in it; leave out one of them")
+    features = tuple(feature_of(text, option="--silent") for text in silent)
+    return TraceOptions(prune=not full, silent=features, **numbers)
+
+
+def _given(*names: str) -> list[str]:
+    """Returns those of the options that stand on the command line, as written there."""
+    context = click.get_current_context()
+    found = [name for name in names if context.get_parameter_source(name) == ParameterSource.COMMANDLINE]
+    return [f"--{name.replace('_', '-')}" for name in found]
