@@ -179,6 +179,7 @@ def blocks_of(
     Raises InputError if the edges have a cycle.
     """
     order = np.lexsort((source, target))
+    order = order[weight[order] != 0]
     source, target, weight = source[order], target[order], weight[order]
     level = _levels(source, target, n_nodes=n_nodes)
     found = []

@@ -152,10 +152,14 @@ def check_targets(targets: tuple[AskedTarget, ...], *, kind: str, model: ModelId
         raise InputError(REMEDY[kind])
     if any(not isinstance(target, KINDS[kind]) for target in targets):
         raise InputError(f"the target `{kind}` takes targets of that kind alone, and others were given; leave them out")
-    keys = [target.name if kind == "roles" else target.identity for target in targets]
-    if len(set(keys)) < len(keys):
+    names = [
+        str(target.name) if kind == "roles" else "/".join(str(part) for part in target.identity if part is not None)
+        for target in targets
+    ]
+    repeated = [name for name in names if names.count(name) > 1]
+    if repeated:
         what = "role" if kind == "roles" else "target"
-        raise InputError(f"each {what} must be given once, got {', '.join(map(str, keys))}")
+        raise InputError(f"each {what} must be given once, got {repeated[0]} twice")
     problems = [problem for target in targets for problem in target.problems(model)]
     if problems:
         raise InputError("; ".join(problems))

@@ -165,7 +165,7 @@ def test_target_features_stay_when_the_graph_is_pruned(setup: Setup, whole: Exac
         ("tokens", [TokenTarget(3), TokenTarget(3)], "each target must be given once"),
         ("roles", [RoleTarget("a", -1)], "the token of role a must be 0 to 28, got -1"),
         ("roles", [RoleTarget("a", 3, 3)], "the role a must compare two tokens, got 3 twice"),
-        ("roles", [RoleTarget("a", 3), RoleTarget("a", 4)], "each role must be given once, got a, a"),
+        ("roles", [RoleTarget("a", 3), RoleTarget("a", 4)], "each role must be given once, got a twice"),
         ("features", [FeatureTarget(3, 0, 1)], "the layer of a target feature must be 0 to 2, got 3"),
         ("features", [FeatureTarget(1, 12, 1)], "a feature of layer 1 must be 0 to 11, got 12"),
         ("features", [FeatureTarget(1, -1, 1)], "a feature of layer 1 must be 0 to 11, got -1"),
