@@ -117,6 +117,8 @@ def _columns(
     rest = rows.net_input - sums_of_sorted(edges.target, edges.weight, n_nodes=len(nodes))
     importance = influence + nodes.weight
     carried = through(np.arange(len(nodes)), rows.absolute_input, importance).astype(edges.weight.dtype)
+    edge_influence = carried[edges.target]
+    np.abs(np.multiply(edge_influence, edges.weight, out=edge_influence), out=edge_influence)
     return {
         "node_kind": nodes.kind[kept],
         "node_layer": nodes.layer[kept],
@@ -131,11 +133,12 @@ def _columns(
         "node_absolute_input": np.where(has_account, rows.absolute_input, np.nan)[kept],
         "node_silent": nodes.is_silent[kept],
         "node_margin": nodes.margin[kept],
-        "edge_source": new_index[edges.source],
-        "edge_target": new_index[edges.target],
+        # a graph that keeps every node has edges by the same numbers, and a complete one is worth not copying
+        "edge_source": edges.source if kept.all() else new_index[edges.source],
+        "edge_target": edges.target if kept.all() else new_index[edges.target],
         "edge_port": np.zeros(len(edges.source), dtype=np.uint8),
         "edge_weight": edges.weight,
-        "edge_influence": np.abs(edges.weight) * carried[edges.target],
+        "edge_influence": edge_influence,
     }
 
 
