@@ -80,12 +80,12 @@ class FrozenPaths:
         block = self.frozen.layers[layer]
         found.add(gradient, self.written.mlp[layer])
         skipped = block.past_features(gradient)
-        through_attention = gradient if skipped is None or block.parallel else gradient + skipped
         direct = gradient if skipped is None else gradient + skipped
-        found.add(through_attention, self.written.attention[layer])
+        at_attention = gradient if block.parallel else direct
+        found.add(at_attention, self.written.attention[layer])
         if self.written.attention[layer].writers:
             return direct
-        mixed = block.attention.mixed(through_attention)
+        mixed = block.attention.mixed(at_attention)
         if layer == 0:
             self._read_tokens(direct, mixed, found)
             return None
