@@ -1,5 +1,6 @@
 """`trace`: one prompt, here and now, without a queue."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -115,7 +116,7 @@ def trace(  # noqa: PLR0913  # one parameter per option
             any_model_name=any_model_name,
         )
         stage("tracing")
-        found = traced(loaded, features, read, options, roles=targets)
+        found = traced(loaded, features, read, options, roles=targets, threads=os.cpu_count())
         stage("writing")
         kept = keep(found, out=out, store=store)
     for sentence in (*found.metadata.warnings, *kept):

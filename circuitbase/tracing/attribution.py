@@ -35,13 +35,15 @@ def trace(
     options: TraceOptions,
     *,
     roles: tuple[AskedTarget, ...] = (),
+    threads: int | None = None,
 ) -> Trace:
     """Returns the attribution graph of one prompt, computed alone, in memory.
 
     `roles` are the targets that `options.target` asks for, and have no part in a trace of the probable
-    tokens. Raises InputError if model, dictionary, options and targets do not go together.
+    tokens. `threads` is how many rows are traced at once on a CPU, by default as many as torch has; it
+    changes no number. Raises InputError if model, dictionary, options and targets do not go together.
     """
-    (found,) = trace_many(model, dictionary, [prompt], options, roles=[roles])
+    (found,) = trace_many(model, dictionary, [prompt], options, roles=[roles], threads=threads)
     return found
 
 
@@ -53,6 +55,7 @@ def trace_many(
     *,
     roles: Sequence[tuple[AskedTarget, ...]] | None = None,
     batch_size: int = BATCH_SIZE,
+    threads: int | None = None,
 ) -> Iterator[Trace]:
     """Yields the graphs of several prompts, in their order, each as `trace` gives it but for rounding.
 
@@ -62,14 +65,16 @@ def trace_many(
     """
     asked = asked_prompts(model, dictionary, prompts, options, targets=roles)
     prepared = prepared_prompts(model, dictionary, asked, options, batch_size=batch_size)
-    return (_traced(model, dictionary, each, options) for each in prepared)
+    return (_traced(model, dictionary, each, options, threads=threads) for each in prepared)
 
 
 @torch.no_grad()
-def _traced(model: TracedModel, dictionary: Dictionary, prepared: Prepared, options: TraceOptions) -> Trace:
+def _traced(
+    model: TracedModel, dictionary: Dictionary, prepared: Prepared, options: TraceOptions, *, threads: int | None
+) -> Trace:
     """Returns the trace of a prompt that was run and encoded."""
     with matrix_precision(tf32=options.tf32):
-        rows, left_out = rows_and_left_out(prepared, options, block_numbers=block_numbers(prepared))
+        rows, left_out = rows_and_left_out(prepared, options, block_numbers=block_numbers(prepared), threads=threads)
         assembled = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options)
         graph = assembled.graph
         if options.heads:
@@ -104,7 +109,7 @@ def block_numbers(prepared: Prepared) -> int:
 
 
 def rows_and_left_out(
-    prepared: Prepared, options: TraceOptions, *, block_numbers: int
+    prepared: Prepared, options: TraceOptions, *, block_numbers: int, threads: int | None = None
 ) -> tuple[TracedRows, Bool[np.ndarray, " node"]]:
     """Returns the traced rows, and the features that were left out."""
     nodes = prepared.nodes
@@ -113,6 +118,7 @@ def rows_and_left_out(
         unexplained=is_unexplained(nodes.kind),
         keep_mass=options.keep_mass,
         block_numbers=block_numbers,
+        threads=threads,
     )
     if options.max_features is None:
         tracer.trace([*prepared.features, *prepared.ends])

@@ -46,6 +46,7 @@ class RowTracer:
         keep_mass: float,
         block_numbers: int,
         columns: Int64[np.ndarray, " chosen"] | None = None,
+        threads: int | None = None,
     ) -> None:
         n_nodes = len(unexplained)
         self.paths = paths
@@ -53,6 +54,7 @@ class RowTracer:
         self.keep_mass = keep_mass
         self.block_numbers = block_numbers
         self.columns = columns
+        self.threads = torch.get_num_threads() if threads is None else threads
         self.blocks: list[tuple[int, EdgeBlock]] = []  # with the layer that its targets read at
         self.is_traced = np.zeros(n_nodes, dtype=bool)
         self.absolute_input = np.zeros(n_nodes)
@@ -63,12 +65,11 @@ class RowTracer:
     def trace(self, targets: Sequence[Targets]) -> None:
         """Traces the rows of targets that were not traced before.
 
-        On a CPU the blocks are shared out among torch's threads, each block to one of them alone, so that the
-        numbers do not depend on how many there are.
+        On a CPU the blocks are shared out among threads, by default as many as torch has, each block to one of them
+        alone, so that the numbers do not depend on how many there are.
         """
-        n_threads = torch.get_num_threads()
-        if self.paths.device.type == "cpu" and n_threads > 1:
-            with ThreadPoolExecutor(n_threads, initializer=torch.set_num_threads, initargs=(1,)) as threads:
+        if self.paths.device.type == "cpu" and self.threads > 1:
+            with ThreadPoolExecutor(self.threads, initializer=torch.set_num_threads, initargs=(1,)) as threads:
                 for _ in threads.map(self._trace_block, self._blocks(targets)):
                     pass
         else:
