@@ -27,10 +27,6 @@ class FrozenAttention:
     to_input: Float[Tensor, "group_value d_model"]
     constant: Float[Tensor, "position d_out"]
 
-    def pulled(self, gradient: Float[Tensor, "position target d_out"]) -> Float[Tensor, "position target d_model"]:
-        """Returns the gradient at the input of a gradient at the output; positions may end early."""
-        return self.at_input(self.mixed(gradient))
-
     def mixed(self, gradient: Float[Tensor, "position target d_out"]) -> Float[Tensor, "position target group_value"]:
         """Returns the gradient at the values before they are mixed, in the heads' groups."""
         n_positions, n_targets, _ = gradient.shape
@@ -51,7 +47,7 @@ class FrozenAttention:
     def pulled_from(
         self, vectors: Float[Tensor, "target d_out"], position: Int[Tensor, " target"], *, n_positions: int
     ) -> Float[Tensor, "position target d_model"]:
-        """Returns what `pulled` does for gradients that are at one position each.
+        """Returns the gradients at the input of gradients at the output that are at one position each.
 
         Every key reads such a gradient through the same few vectors, one a head, so the product with
         `to_input` is that of one position.
@@ -68,7 +64,7 @@ class FrozenAttention:
         return (mixed.reshape(-1, mixed.shape[-1]) @ self.to_input).reshape(*mixed.shape[:2], -1)
 
     def pushed(self, x: Float[Tensor, "position row d_model"]) -> Float[Tensor, "position row d_out"]:
-        """Returns what the layer writes, constants apart, of what it reads: the transpose of `pulled`."""
+        """Returns what the layer writes, constants apart, of what it reads: the other way round."""
         return self.from_mixed(self.mixed_values(x))
 
     def from_mixed(self, mixed: Float[Tensor, "position row value"]) -> Float[Tensor, "position row d_out"]:

@@ -62,11 +62,6 @@ class Written:
     attention: tuple[Place, ...]
     mlp: tuple[Place, ...]
 
-    @property
-    def replaces_attention(self) -> bool:
-        """Returns whether paths end at the attention layers."""
-        return any(place.writers for place in self.attention)
-
 
 def written_by(
     nodes: Nodes, layers: Sequence[ReplacedLayer], run: PromptRun, *, writes: Hook, frozen: FrozenModel
