@@ -1,11 +1,11 @@
 """What a user may ask of a trace. The library, the worker and the command line share these defaults."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from circuitbase.errors import InputError
 from circuitbase.tracing.dtypes import DTYPE_NAMES, DType
-from circuitbase.tracing.targets import AskedTarget, RoleTarget
+from circuitbase.tracing.targets import AskedTarget, RoleTarget, target_request
 
 __all__ = ["DTYPE_NAMES", "TRACER_VERSION", "DType", "RoleTarget", "TargetKind", "TraceOptions"]
 
@@ -30,6 +30,9 @@ class TraceOptions:
     `heads` splits each kept edge by the last attention head on its paths. `tf32` allows a GPU to
     multiply in that format.
     """
+
+    kind: ClassVar[str] = "features"
+    tracer_version: ClassVar[int] = TRACER_VERSION
 
     target: TargetKind = "probable"
     max_outputs: int = 10
@@ -68,16 +71,16 @@ class TraceOptions:
         # a list from JSON or in another order asks for the same trace
         object.__setattr__(self, "silent", tuple(sorted({(layer, feature) for layer, feature in self.silent})))
 
+    @property
+    def loses_mass(self) -> bool:
+        """Returns whether edges are left out before pruning."""
+        return self.keep_mass < 1
+
     def request(self, targets: tuple[AskedTarget, ...] = ()) -> dict[str, Any]:
         """Returns the target request that enters the configuration's id: nothing of one prompt in it."""
-        if self.target == "probable":
-            return {
-                "kind": "probable",
-                "max_outputs": self.max_outputs,
-                "output_probability": self.output_probability,
-            }
-        names = [target.name for target in targets if target.name is not None]
-        return {"kind": self.target, **({self.target: names} if names else {})}
+        return target_request(
+            self.target, targets, max_outputs=self.max_outputs, output_probability=self.output_probability
+        )
 
     def numeric(self) -> dict[str, Any]:
         """Returns the options, other than target and dtype, that enter the configuration's id.
