@@ -1,9 +1,9 @@
 """What parts of scores are worth in attention weights, which a softmax makes of them.
 
-A part of a score at key j is worth `coefficient[k, j] · part` of the weight of key k. By derivative the coefficient is
-that of `a_k` in the score, `a_k (δ_kj − a_j)`; integrated, its mean along the straight line from one pattern's scores to
-another's, so that the parts of all keys' scores sum to the difference of the two patterns. Scores are before the
-soft cap `u -> cap · tanh(u / cap)`, which lies on the way. Everything is in float64.
+A part of a score at key j is worth `coefficient[k, j] · part` of the weight of key k. By derivative the coefficient
+is that of `a_k` in the score, `a_k (δ_kj − a_j)`; integrated, its mean along the straight line from one pattern's
+scores to another's, so that the parts of all keys' scores sum to the difference of the two patterns. Scores are before
+the soft cap `u -> cap · tanh(u / cap)`, which lies on the way. Everything is in float64.
 """
 
 from dataclasses import dataclass

@@ -43,7 +43,7 @@ def test_a_derivative_is_that_of_the_weight_in_the_score(soft_cap: float | None)
     here, step = scores(2.0), 1e-6
     found = derivative(here, of=np.array([1, 4]), soft_cap=soft_cap)
     for key in range(6):
-        moved = here + step * (EVERY == key), here - step * (EVERY == key)
+        moved = here + step * (key == EVERY), here - step * (key == EVERY)
         above, below = (pattern(each, soft_cap=soft_cap)[[1, 4]] for each in moved)
         np.testing.assert_allclose(found[:, key], (above - below) / (2 * step), rtol=1e-6, atol=1e-9)
 
