@@ -1,8 +1,19 @@
 """Heads whose attention is to be explained, as (layer, head, query position), checked before anything is loaded."""
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from circuitbase.errors import InputError
+from circuitbase.tracing.locating import locate
+from circuitbase.tracing.model_config import read_model_config
+
+
+def check_heads_of(heads: Iterable[tuple[int, int, int]], *, model: str | Path, allow_pickle: bool = False) -> None:
+    """Raises InputError if the model in a folder or at a hub id does not have these heads; reads no weights."""
+    named = list(heads)
+    if named:
+        config = read_model_config(locate(model, what="model", allow_pickle=allow_pickle).folder)
+        check_heads(named, n_layers=config.n_layers, n_heads=config.n_heads)
 
 
 def check_heads(heads: Iterable[tuple[int, int, int]], *, n_layers: int, n_heads: int) -> None:
