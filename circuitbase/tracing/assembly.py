@@ -204,6 +204,8 @@ def stored_violation(graph: AttributionGraph) -> float:
     net = sums_of_sorted(graph.edge_target, graph.edge_weight, n_nodes=graph.n_nodes) + graph.node_rest.astype(
         np.float64
     )
+    if graph.pair_link is not None and graph.pair_score is not None:
+        net += sums_of_sorted(graph.pair_link, graph.pair_score, n_nodes=graph.n_nodes)
     return largest_violation(
         net[has_account],
         bias_effect=graph.node_bias_effect[has_account].astype(np.float64),

@@ -198,11 +198,20 @@ class AttentionLayer:
         if self.scoring.rotations is None:
             return vectors
         cosines, sines = self.scoring.rotations(vectors.shape[1])
-        cosines, sines = cosines.to(vectors)[:, None], sines.to(vectors)[:, None]
-        turned, kept = vectors.split((cosines.shape[-1], vectors.shape[-1] - cosines.shape[-1]), dim=-1)
-        first, second = turned.chunk(2, dim=-1)
-        turned = turned * cosines + torch.cat((-second, first), dim=-1) * sines
-        return torch.cat((turned, kept), dim=-1)
+        return turned(vectors, cosines[:, None], sines[:, None])
+
+
+def turned(
+    vectors: Float[Tensor, "*place d_head"],
+    cosines: Float[Tensor, "*position d_rotary"],
+    sines: Float[Tensor, "*position d_rotary"],
+) -> Float[Tensor, "*place d_head"]:
+    """Returns queries or keys turned as their positions say; what lies beyond the rotary width stays."""
+    cosines, sines = cosines.to(vectors), sines.to(vectors)
+    head, kept = vectors.split((cosines.shape[-1], vectors.shape[-1] - cosines.shape[-1]), dim=-1)
+    first, second = head.chunk(2, dim=-1)
+    head = head * cosines + torch.cat((-second, first), dim=-1) * sines
+    return torch.cat((head, kept), dim=-1)
 
 
 @dataclass(frozen=True)
