@@ -85,9 +85,7 @@ def trace(  # noqa: PLR0913  # one parameter per option
     check_limits(asked.kind)
     check_kind(options, dictionary=dictionary, any_model_name=any_model_name)
     if options.kind == ComponentOptions.kind and asked.kind == "features":
-        raise InputError(
-            "a trace of components has no features to end in; leave out --feature, or give --kind features"
-        )
+        raise InputError("a trace of components has no features to end in; leave out --feature or give --kind features")
     check_device(device, device_map=device_map, tf32=isinstance(options, TraceOptions) and options.tf32)
     model_place = resolve_model(model)
     dictionary_place = None if dictionary is None else resolve_dictionary(dictionary)

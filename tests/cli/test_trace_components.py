@@ -79,7 +79,6 @@ def test_a_trace_ends_in_what_is_asked(folder: Path) -> None:
         ((PROMPT, "--tau", "-1"), "tau must be at least 0, got -1.0"),
         ((PROMPT, "--relative-tau", "1"), "relative_tau must be at least 0 and below 1, got 1.0"),
         ((PROMPT, "--feature", "1/3@-1"), "a trace of components has no features to end in"),
-        (("--tokens", "0"), "a component trace needs at least two positions"),
         ((PROMPT, "--dictionary", "atlas"), "--dictionary has no part in a trace of components"),
     ],
 )
@@ -88,6 +87,13 @@ def test_what_makes_no_component_trace_is_refused(folder: Path, arguments: tuple
     assert result.exit_code == 1, result.output
     assert sentence in result.output
     assert "Traceback" not in result.output
+
+
+def test_a_prompt_of_one_position_is_refused(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "model", bos=False)
+    result = invoked(tmp_path, "alpha")
+    assert result.exit_code == 1
+    assert "a component trace needs at least two positions, for with one nothing is attended to" in result.output
 
 
 def test_an_option_of_components_is_refused_for_features(folder: Path) -> None:
