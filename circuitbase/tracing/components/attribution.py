@@ -1,35 +1,20 @@
 """Contrastive attribution: every edge of a model scored on pairs of prompts, by any of the methods."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from circuitbase.errors import InputError
 from circuitbase.tracing.components.ablations import Ablation, ablation, check_positions
-from circuitbase.tracing.components.attribution_options import AttributionOptions, Method
+from circuitbase.tracing.components.attribution_options import AttributionOptions
 from circuitbase.tracing.components.batches import pair_batches
-from circuitbase.tracing.components.clean_corrupted import clean_corrupted
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.components.contrast import Contrast
-from circuitbase.tracing.components.eap import eap
-from circuitbase.tracing.components.eap_ig_activations import eap_ig_activations
-from circuitbase.tracing.components.eap_ig_inputs import eap_ig_inputs
 from circuitbase.tracing.components.edge_scores import EdgeScores
-from circuitbase.tracing.components.exact import exact
-from circuitbase.tracing.components.information_flow import information_flow
-from circuitbase.tracing.components.method_result import Found
+from circuitbase.tracing.components.methods import METHODS
 from circuitbase.tracing.components.metrics import metric_for
 from circuitbase.tracing.components.pairs import Pair, check_pairs
-
-METHODS: dict[Method, Callable[[Contrast, AttributionOptions], Found]] = {
-    "eap": eap,
-    "eap-ig-inputs": eap_ig_inputs,
-    "eap-ig-activations": eap_ig_activations,
-    "clean-corrupted": clean_corrupted,
-    "information-flow": information_flow,
-    "exact": exact,
-}
 
 
 def attribute(
