@@ -1,6 +1,6 @@
 """Contrastive attribution: every edge of a model scored on pairs of prompts, by any of the methods."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,17 +23,23 @@ def attribute(
     options: AttributionOptions = AttributionOptions(),  # noqa: B008  # frozen
     *,
     mean_over: Sequence[tuple[int, ...]] | None = None,
+    said: Callable[[int], None] | None = None,
 ) -> EdgeScores:
     """Returns the scores of all edges on pairs, by `options.method`.
 
     A mean ablation is over the prompts `mean_over` (token ids), by default the clean prompts of the pairs. How
-    pairs are batched and padded changes nothing. Raises InputError for pairs that cannot be compared.
+    pairs are batched and padded changes nothing. `said` hears how many pairs are done after each batch. Raises
+    InputError for pairs that cannot be compared.
     """
     check_pairs(pairs, n_tokens=len(model.W_U))
     metric = None if options.metric is None else metric_for(options.metric, pairs)
     ablates = _ablation(model, pairs, options, mean_over)
     batches = pair_batches(pairs, batch_size=options.batch_size, causal=model.causal, device=model.W_U.device)
-    found = [_scored(Contrast(model, batch, ablates, metric), options) for batch in batches]
+    found: list[_Scored] = []
+    for batch in batches:
+        found.append(_scored(Contrast(model, batch, ablates, metric), options))
+        if said is not None:
+            said(sum(len(each.places) for each in found))
     order = np.argsort([place for batch in found for place in batch.places])
 
     def joined(numbers: Sequence[np.ndarray | None]) -> np.ndarray | None:
