@@ -8,9 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
+from circuitbase.tracing.components.ablations import Ablation, check_positions
+from circuitbase.tracing.components.attribution_options import MetricFunction, MetricName
+from circuitbase.tracing.components.batches import pair_batches
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.components.edge_run import edge_run
-from circuitbase.tracing.patching.paired import PairedPrompts
+from circuitbase.tracing.components.metrics import metric_for
+from circuitbase.tracing.components.pairs import Pair, check_pairs
+from circuitbase.tracing.patching.paired import PairedPrompts, paired_prompts
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,30 @@ class CircuitPrompts:
     pairs: PairedPrompts
     others: Float[Tensor, "pair position source d_model"]
     places: tuple[int, ...]
+
+
+@torch.no_grad()
+def circuit_prompts(
+    model: ComponentModel,
+    pairs: Sequence[Pair],
+    ablation: Ablation,
+    *,
+    metric: MetricName | MetricFunction,
+    batch_size: int,
+) -> list[CircuitPrompts]:
+    """Returns pairs in batches, with what an ablation puts on the edges outside of circuits.
+
+    Raises InputError for pairs that cannot be compared and for a positional mean of another length than theirs.
+    """
+    check_pairs(pairs, n_tokens=len(model.W_U))
+    if ablation.means is not None and ablation.name == "positional-mean":
+        one = (0,) * ablation.means.shape[0]
+        check_positions(ablation.name, over=[one], lengths=[len(pair.clean) for pair in pairs])
+    measure, found = metric_for(metric, pairs), []
+    for batch in pair_batches(pairs, batch_size=batch_size, causal=model.causal, device=model.W_U.device):
+        prompts = paired_prompts(model, batch, measure)
+        found.append(CircuitPrompts(prompts, ablation.of(model, batch, prompts.clean).sources, batch.places))
+    return found
 
 
 @torch.no_grad()

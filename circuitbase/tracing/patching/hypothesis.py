@@ -106,7 +106,8 @@ def _node(
     )
     named = [(child.node, child.port) for child in below or ()]
     problems += [f"{where} names its input {name} twice" for name, port in set(named) if named.count((name, port)) > 1]
-    return HypothesisNode(str(node), _PORTS.get(str(port), Port.NONE), tuple(matters or ()), below)
+    listed = tuple(matters) if isinstance(matters, list) else ()
+    return HypothesisNode(str(node), _PORTS.get(str(port), Port.NONE), listed, below)
 
 
 def _edge_problems(node: Any, port: Any, *, graph: ComponentGraph, parent: str | None, where: str) -> list[str]:
@@ -127,9 +128,10 @@ def _edge_problems(node: Any, port: Any, *, graph: ComponentGraph, parent: str |
 def _matter_problems(matters: Any, *, labels: dict[str, Any], where: str) -> list[str]:
     if not isinstance(matters, list):
         return [f"what matters for {where} should be a list of positions, correct, wrong and label:NAME"]
+    named = [f"label:{label}" for label in labels]
     return [
         f"what matters for {where} should be a position, correct, wrong or label:NAME with a label of the file, "
         f"got {json.dumps(matter)}"
         for matter in matters
-        if not (type(matter) is int or matter in ("correct", "wrong") or str(matter).removeprefix("label:") in labels)
+        if not (type(matter) is int or matter in ("correct", "wrong") or matter in named)
     ]

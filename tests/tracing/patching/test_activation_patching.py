@@ -90,9 +90,7 @@ def test_how_many_rows_go_through_at_once_changes_nothing(tmp_path: Path) -> Non
     model = tiny_components(tmp_path)
     pairs = prepared(model, random_pairs())
     patches = [[place] for place in places(model, PatchSite.HEADS, positions=range(6))]
-    one, many = (
-        patched_metrics(model, pairs, patches, direction=Direction.NOISING, rows=rows) for rows in (1, 1000)
-    )
+    one, many = (patched_metrics(model, pairs, patches, direction=Direction.NOISING, rows=rows) for rows in (1, 1000))
     torch.testing.assert_close(one, many)
 
 

@@ -33,9 +33,7 @@ def test_restoring_the_whole_stream_restores_the_clean_run(tmp_path: Path) -> No
     with_noise = ends(model, noised).corrupted
     assert (mean_of_samples(with_noise, samples=3) - clean).abs().min() > 1e-3
     # only the position with noise needs restoring before the first block
-    one = patched_metrics(
-        model, noised, [[Place(PatchSite.RESIDUAL, 0, position=2)]], direction=Direction.DENOISING
-    )
+    one = patched_metrics(model, noised, [[Place(PatchSite.RESIDUAL, 0, position=2)]], direction=Direction.DENOISING)
     torch.testing.assert_close(mean_of_samples(one, samples=3)[0], clean)
 
 

@@ -67,9 +67,7 @@ def test_mlps_that_are_recomputed_answer_to_input_and_heads(architecture: str, t
     pairs = prepared(model, random_pairs())
     senders = [name for name in model.graph.source_names if not name.startswith("m")]
     held, answering = (
-        path_patched_metrics(
-            model, pairs, [senders], ["logits"], direction=Direction.NOISING, recompute_mlps=recompute
-        )
+        path_patched_metrics(model, pairs, [senders], ["logits"], direction=Direction.NOISING, recompute_mlps=recompute)
         for recompute in (False, True)
     )
     torch.testing.assert_close(answering[0], ends(model, pairs).corrupted)
