@@ -65,5 +65,5 @@ def test_noise_is_put_where_prompts_differ_or_where_it_is_asked_for(tmp_path: Pa
         mask = torch.zeros(3, 6, dtype=torch.bool)
         mask[0, 0] = mask[2, 0] = True
         noised_pairs(prepared(model, random_pairs()), mask, noise=NOISE)
-    with pytest.raises(InputError, match="a positive scale and at least one sample, got scale 0.0 and 2 samples"):
+    with pytest.raises(InputError, match=r"a positive scale and at least one sample, got scale 0.0 and 2 samples"):
         Noise(scale=0.0, samples=2)

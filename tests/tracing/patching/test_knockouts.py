@@ -61,6 +61,6 @@ def test_what_cannot_be_averaged_or_knocked_out_is_refused(tmp_path: Path) -> No
     with pytest.raises(InputError, match="over prompts of 4 tokens and cannot stand in prompts of 6"):
         means = component_means(model, uneven[:1], by_position=True, batch_size=1)
         knocked_out_metrics(model, pairs, [("m0",)], means=means)
-    with pytest.raises(InputError, match="a component is a1.h0 or m1.*got 'input'"):
+    with pytest.raises(InputError, match=r"a component is a1.h0 or m1.*got 'input'"):
         means = component_means(model, uneven, by_position=False, batch_size=1)
         knocked_out_metrics(model, pairs, [("input",)], means=means)

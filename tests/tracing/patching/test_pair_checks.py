@@ -31,5 +31,5 @@ def test_many_differing_positions_are_another_template_and_lengths_must_agree() 
     assert (first.same_length, first.same_template, first.in_distribution) == (True, False, True)
     assert (second.same_length, second.same_template, second.in_distribution) == (False, False, False)
     assert check_replacements(pairs, largest_share=1.0)[0].symmetric
-    with pytest.raises(InputError, match="above 0 and at most 1, got 0.0"):
+    with pytest.raises(InputError, match=r"above 0 and at most 1, got 0.0"):
         check_replacements(pairs, largest_share=0.0)
