@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "worker": "queue",
     "jobs": "queue",
     "trace": "trace",
+    "attribute": "attribute",
     "ingest": "stored",
     "remove": "rollups",
     "rollup": "rollups",
