@@ -30,6 +30,9 @@ COMMANDS: dict[str, str] = {
     "cypher": "asking",
     "circuit": "circuits",
     "contrast": "circuits",
+    "patch": "patching",
+    "scrub": "patching",
+    "component-circuit": "component_circuits",
 }
 
 
