@@ -1,11 +1,14 @@
+import numpy as np
 import pytest
 
 from circuitbase.errors import QueryError
+from circuitbase.ingest.head_roles import store_head_roles
 from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import library
 from circuitbase.queries.reading import run_read_only
 from circuitbase.schema.cypher_names import undeclared_names
+from circuitbase.tracing.head_roles.roles import BOUNDS, HeadRoles, Role, RoleScores
 from circuitbase.tracing.options import TraceOptions
 from tests.queries.conftest import StoredSets
 from tests.synthetic import synthetic_traces
@@ -20,6 +23,13 @@ def put_prompt_with_an_answer(stored: StoredSets) -> None:
     entry = SetPrompt(trace.metadata.prompt_id, trace.metadata.prompt, answer="word3", distractor="word4")
     put_prompts(stored.driver, "answered", [entry], database="neo4j")
     store_trace(stored.driver, trace, database="neo4j")
+
+
+def put_heads_with_a_role(stored: StoredSets) -> None:
+    """Stores the score of two heads, one of them above its bound."""
+    scores = {Role.INDUCTION: RoleScores(np.array([[0.1, 0.9]]), parts={}, measured_on={})}
+    model = stored.first[0].metadata.model
+    store_head_roles(stored.driver, model, HeadRoles(scores, BOUNDS), database="neo4j")
 
 
 def test_there_are_at_least_ten_named_queries() -> None:
@@ -38,6 +48,7 @@ def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str
 
 def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets) -> None:
     put_prompt_with_an_answer(stored_sets)
+    put_heads_with_a_role(stored_sets)
     for name in library.names():
         query = library.load(name)
         found = run_read_only(stored_sets.driver, query.text, query.arguments({}), database="neo4j")
@@ -57,6 +68,21 @@ def test_the_account_of_every_stored_trace_closes(stored_sets: StoredSets) -> No
     )
     assert len(rows) == targets
     assert max(row["violation"] for row in rows) < 1e-5
+
+
+def test_heads_are_found_by_role_and_model(stored_sets: StoredSets) -> None:
+    put_heads_with_a_role(stored_sets)
+    model = stored_sets.first[0].metadata.model
+    query = library.load("heads-by-role")
+
+    def found(**given: str) -> list[dict[str, object]]:
+        return [*run_read_only(stored_sets.driver, query.text, query.arguments(given), database="neo4j").rows]
+
+    assert found() == [
+        {"role": "induction", "head": "L00/head/1", "score": 0.9, "roles": ["induction"], "model": model.id}
+    ]
+    assert found(role="induction", model=model.name) == found()
+    assert found(role="copying") == [] and found(model="another") == []
 
 
 def test_an_unknown_query_is_answered_with_the_known_ones() -> None:
