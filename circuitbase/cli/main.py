@@ -29,6 +29,7 @@ COMMANDS: dict[str, str] = {
     "cypher": "asking",
     "circuit": "circuits",
     "contrast": "circuits",
+    "heads": "heads",
 }
 
 
