@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 from matplotlib.patches import Rectangle
 
+from circuitbase.pages.heat_map import COLOURS, EMPTY
 from circuitbase.pages.label_text import FAMILY, printable
 from circuitbase.tracing.head_roles.roles import HeadRoles, Role
 
@@ -59,9 +60,9 @@ def head_role_figure(found: HeadRoles, *, title: str, roles: Sequence[Role] = tu
 
 def _draw(axes: Axes, found: HeadRoles, role: Role) -> AxesImage:
     score = found.scores[role].score
-    axes.set_facecolor("#d9d9d9")
+    axes.set_facecolor(EMPTY)
     image = axes.imshow(
-        np.ma.masked_invalid(score), cmap="RdBu_r", vmin=-1, vmax=1, origin="lower", aspect="auto", interpolation="none"
+        np.ma.masked_invalid(score), cmap=COLOURS, vmin=-1, vmax=1, origin="lower", aspect="auto", interpolation="none"
     )
     axes.set_title(_TITLES.get(role, role.value.replace("_", " ")), size=LABEL_SIZE, family=FAMILY)
     axes.set_xlabel("head", size=LABEL_SIZE - 1, family=FAMILY)
