@@ -13,17 +13,15 @@ from torch import Tensor
 
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.head_roles.options import HeadRoleOptions
-from circuitbase.tracing.head_roles.ov_circuit import OVCircuits, ov_circuits
+from circuitbase.tracing.head_roles.ov_circuit import OVCircuits, ov_circuits, read_tokens
 from circuitbase.tracing.head_roles.roles import RoleScores
 
 
 @torch.no_grad()
 def copying(model: ComponentModel, tokens: Int[Tensor, " token"], options: HeadRoleOptions) -> RoleScores:
     """Returns each head's share of positive eigenvalues, on these tokens of the vocabulary."""
-    found = [
-        positive_share(ov_circuits(model, tokens, layer=layer, through_first_mlp=options.through_first_mlp))
-        for layer in range(model.n_layers)
-    ]
+    read = read_tokens(model, tokens, through_first_mlp=options.through_first_mlp)
+    found = [positive_share(ov_circuits(model, read, layer=layer)) for layer in range(model.n_layers)]
     return RoleScores(
         score=np.stack(found),
         parts={},
@@ -37,8 +35,8 @@ def copying(model: ComponentModel, tokens: Int[Tensor, " token"], options: HeadR
 
 def positive_share(circuits: OVCircuits) -> Float64[np.ndarray, " head"]:
     """Returns `Σ Re λ / Σ |λ|` of each head; 0 where all eigenvalues are 0."""
-    whole = circuits.directions.T @ circuits.read.to(circuits.directions)
-    small: Float[Tensor, "head d_value d_value"] = circuits.W_O.to(whole) @ whole @ circuits.W_V.to(whole)
+    whole = circuits.directions.T @ circuits.read
+    small: Float[Tensor, "head d_value d_value"] = circuits.W_O @ whole @ circuits.W_V
     eigenvalues = torch.linalg.eigvals(small.double().cpu())
     size = eigenvalues.abs().sum(-1)
     share: Float64[np.ndarray, " head"] = torch.where(size > 0, eigenvalues.real.sum(-1) / size, 0.0).numpy()

@@ -24,6 +24,18 @@ BATCH_SIZE = 1024
 
 
 @dataclass(frozen=True)
+class ReadTokens:
+    """Tokens as heads read and write them: the stream of each alone before layer 0 and before later ones.
+
+    `directions` are those of the residual stream behind the last block that raise a token's logit.
+    """
+
+    first: Float[Tensor, "token d_model"]
+    later: Float[Tensor, "token d_model"]
+    directions: Float[Tensor, "token d_model"]
+
+
+@dataclass(frozen=True)
 class OVCircuits:
     """What the heads of one layer read of tokens, and the directions that their writes are read in."""
 
@@ -34,30 +46,27 @@ class OVCircuits:
 
 
 @torch.no_grad()
-def ov_circuits(
-    model: ComponentModel, tokens: Int[Tensor, " token"], *, layer: int, through_first_mlp: bool
-) -> OVCircuits:
+def read_tokens(model: ComponentModel, tokens: Int[Tensor, " token"], *, through_first_mlp: bool) -> ReadTokens:
+    """Returns what stands for tokens where heads of each layer read them."""
+    bare, enriched = [], []
+    for some in tokens.split(BATCH_SIZE):
+        embedded = model.embedded(some[:, None]).tokens
+        bare.append(embedded[:, 0])
+        enriched.append((embedded + model.mlps[0].written(embedded))[:, 0] if through_first_mlp else embedded[:, 0])
+    return ReadTokens(torch.cat(bare), torch.cat(enriched), unembedding(model, tokens))
+
+
+@torch.no_grad()
+def ov_circuits(model: ComponentModel, tokens: ReadTokens, *, layer: int) -> OVCircuits:
     """Returns the OV circuits of a layer's heads on tokens; grouped values are repeated for each of their heads."""
     attention = model.attention[layer]
-    embeddings = token_embeddings(model, tokens, through_first_mlp=through_first_mlp and layer > 0)
-    directions = pulled_through(attention.post_norm, unembedding(model, tokens))
+    embeddings = (tokens.later if layer > 0 else tokens.first).to(attention.W_V)
     return OVCircuits(
         read=embeddings if attention.norm is None else shaped_over(attention.norm, embeddings, embeddings),
         W_V=attention.W_V.repeat_interleave(model.n_heads // len(attention.W_V), dim=0),
         W_O=attention.W_O,
-        directions=directions,
+        directions=pulled_through(attention.post_norm, tokens.directions.to(attention.W_V)),
     )
-
-
-def token_embeddings(
-    model: ComponentModel, tokens: Int[Tensor, " token"], *, through_first_mlp: bool
-) -> Float[Tensor, "token d_model"]:
-    """Returns what tokens write into the residual stream, with what the first MLP makes of each alone if so asked."""
-    found = []
-    for some in tokens.split(BATCH_SIZE):
-        embedded = model.embedded(some[:, None]).tokens
-        found.append(embedded + model.mlps[0].written(embedded) if through_first_mlp else embedded)
-    return torch.cat(found)[:, 0]
 
 
 def unembedding(model: ComponentModel, tokens: Int[Tensor, " token"]) -> Float[Tensor, "token d_model"]:

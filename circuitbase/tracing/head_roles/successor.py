@@ -15,7 +15,7 @@ from jaxtyping import Int64
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.head_roles.options import HeadRoleOptions
 from circuitbase.tracing.head_roles.ordered_lists import OrderedList
-from circuitbase.tracing.head_roles.ov_circuit import ov_circuits
+from circuitbase.tracing.head_roles.ov_circuit import ov_circuits, read_tokens
 from circuitbase.tracing.head_roles.roles import RoleScores
 
 
@@ -55,10 +55,10 @@ def _most_raised(
     model: ComponentModel, ordered: OrderedList, options: HeadRoleOptions
 ) -> Int64[np.ndarray, "layer head token"]:
     """Returns, for each token but the last, the place in the list of the token that each head raises most."""
-    tokens = torch.tensor(ordered.tokens)
+    read = read_tokens(model, torch.tensor(ordered.tokens), through_first_mlp=options.through_first_mlp)
     found = []
     for layer in range(model.n_layers):
-        circuits = ov_circuits(model, tokens, layer=layer, through_first_mlp=options.through_first_mlp)
+        circuits = ov_circuits(model, read, layer=layer)
         written = circuits.read[:-1] @ circuits.W_V @ circuits.W_O
         found.append((written @ circuits.directions.T).argmax(-1).cpu())
     return torch.stack(found).numpy()
