@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "patch": "patching",
     "scrub": "patching",
     "component-circuit": "component_circuits",
+    "heads": "heads",
 }
 
 

@@ -108,6 +108,13 @@ MATCH (d:Dictionary {id: $dictionary})
 CREATE (u)-[:IN_DICTIONARY]->(d)
 """
 
+# Rows: id of the head's unit, Head. What was said of a head before is forgotten.
+SET_HEAD_ROLES = f"""
+UNWIND $rows AS row
+MATCH (u:Unit {{id: row[0]}}) WHERE u:Head
+SET {assignments(node("Head"), variable="u", first=1)}
+"""
+
 # --- one trace, in one transaction ---------------------------------------------------------------
 
 # Writing to the prompt takes its lock, so that two traces of one prompt are written one by one.

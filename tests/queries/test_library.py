@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from circuitbase.errors import QueryError
+from circuitbase.ingest.head_roles import store_head_roles
 from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import library
@@ -12,6 +14,7 @@ from circuitbase.schema.cypher_names import undeclared_names
 from circuitbase.store.trace_store import TraceStore
 from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.components.component_trace import trace_components
+from circuitbase.tracing.head_roles.roles import BOUNDS, HeadRoles, Role, RoleScores
 from circuitbase.tracing.models import load_model
 from circuitbase.tracing.options import TraceOptions
 from tests.queries.conftest import StoredSets
@@ -29,6 +32,13 @@ def put_prompt_with_an_answer(stored: StoredSets) -> None:
     entry = SetPrompt(trace.metadata.prompt_id, trace.metadata.prompt, answer="word3", distractor="word4")
     put_prompts(stored.driver, "answered", [entry], database="neo4j")
     store_trace(stored.driver, trace, database="neo4j")
+
+
+def put_heads_with_a_role(stored: StoredSets) -> None:
+    """Stores the score of two heads, one of them above its bound."""
+    scores = {Role.INDUCTION: RoleScores(np.array([[0.1, 0.9]]), parts={}, measured_on={})}
+    model = stored.first[0].metadata.model
+    store_head_roles(stored.driver, model, HeadRoles(scores, BOUNDS), database="neo4j")
 
 
 def put_trace_with_links(stored: StoredSets) -> None:
@@ -66,6 +76,7 @@ def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str
 def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets, tmp_path: Path) -> None:
     put_component_traces(stored_sets, tmp_path)
     put_prompt_with_an_answer(stored_sets)
+    put_heads_with_a_role(stored_sets)
     put_trace_with_links(stored_sets)
     for name in library.names():
         query = library.load(name)
@@ -86,6 +97,21 @@ def test_the_account_of_every_stored_trace_closes(stored_sets: StoredSets) -> No
     )
     assert len(rows) == targets
     assert max(row["violation"] for row in rows) < 1e-5
+
+
+def test_heads_are_found_by_role_and_model(stored_sets: StoredSets) -> None:
+    put_heads_with_a_role(stored_sets)
+    model = stored_sets.first[0].metadata.model
+    query = library.load("heads-by-role")
+
+    def found(**given: str) -> list[dict[str, object]]:
+        return [*run_read_only(stored_sets.driver, query.text, query.arguments(given), database="neo4j").rows]
+
+    assert found() == [
+        {"role": "induction", "head": "L00/head/1", "score": 0.9, "roles": ["induction"], "model": model.id}
+    ]
+    assert found(role="induction", model=model.name) == found()
+    assert found(role="copying") == [] and found(model="another") == []
 
 
 def test_the_account_of_an_attention_link_closes_over_its_pairs(stored_sets: StoredSets) -> None:
