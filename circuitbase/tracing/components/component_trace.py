@@ -58,6 +58,7 @@ def trace_components(
         targets=asked,
         token_string=model.tokenizer.token_string,
     )
+    answers = tuple(target for target in asked if isinstance(target, RoleTarget))
     left_out = np.zeros(len(traced.nodes), dtype=bool)
     assembled = assemble(traced.nodes, traced.rows, (), left_out=left_out, options=options)
     return Trace(
