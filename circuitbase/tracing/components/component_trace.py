@@ -75,9 +75,7 @@ def trace_components(
             target_tokens=tuple(target.identity for target in asked),
             scores=assembled.scores,
             counts=assembled.counts,
-            facts=facts(
-                model, traced.logits, roles=tuple(target for target in asked if isinstance(target, RoleTarget))
-            ),
+            facts=facts(model, traced.logits, roles=answers),
             warnings=tuple(_warnings(model, prompt)),
         ),
         graph=assembled.graph,
