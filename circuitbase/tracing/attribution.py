@@ -18,9 +18,8 @@ from circuitbase.tracing.dictionaries import Dictionary
 from circuitbase.tracing.head_split import head_parts
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.most_influential import trace_most_influential
-from circuitbase.tracing.options import TRACER_VERSION, RoleTarget, TraceOptions
+from circuitbase.tracing.options import RoleTarget, TraceOptions
 from circuitbase.tracing.outputs import facts
-from circuitbase.tracing.plan import KIND
 from circuitbase.tracing.precision import matrix_precision
 from circuitbase.tracing.preparation import Prepared
 from circuitbase.tracing.prompt_batches import BATCH_SIZE, asked_prompts, prepared_prompts
@@ -90,14 +89,14 @@ def _traced(
     roles = tuple(target for target in asked if isinstance(target, RoleTarget))
     return Trace(
         metadata=TraceMetadata(
-            kind=KIND,
+            kind=options.kind,
             model=model.identity,
             dictionary=dictionary.identity,
             prompt=prompt,
             request=options.request(asked),
             options=options.numeric(),
             dtype=options.dtype,
-            tracer_version=TRACER_VERSION,
+            tracer_version=options.tracer_version,
             targets=tuple(output.target for output in prepared.outputs),
             target_tokens=tuple(target.identity for target in asked),
             scores=scores,

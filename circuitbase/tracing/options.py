@@ -1,11 +1,11 @@
 """What a user may ask of a trace. The library, the worker and the command line share these defaults."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from circuitbase.errors import InputError
 from circuitbase.tracing.dtypes import DTYPE_NAMES, DType
-from circuitbase.tracing.targets import AskedTarget, RoleTarget
+from circuitbase.tracing.targets import AskedTarget, RoleTarget, target_request
 
 __all__ = ["DTYPE_NAMES", "TRACER_VERSION", "DType", "RoleTarget", "TargetKind", "TraceOptions"]
 
@@ -34,6 +34,9 @@ class TraceOptions:
     `explain_keys` keys with the most attention become attention links, with the `explain_pairs` strongest pairs of
     trace nodes that make their scores.
     """
+
+    kind: ClassVar[str] = "features"
+    tracer_version: ClassVar[int] = TRACER_VERSION
 
     target: TargetKind = "probable"
     max_outputs: int = 10
@@ -80,16 +83,16 @@ class TraceOptions:
         heads = {(layer, head, query) for layer, head, query in self.explain_attention}
         object.__setattr__(self, "explain_attention", tuple(sorted(heads)))
 
+    @property
+    def loses_mass(self) -> bool:
+        """Returns whether edges are left out before pruning."""
+        return self.keep_mass < 1
+
     def request(self, targets: tuple[AskedTarget, ...] = ()) -> dict[str, Any]:
         """Returns the target request that enters the configuration's id: nothing of one prompt in it."""
-        if self.target == "probable":
-            return {
-                "kind": "probable",
-                "max_outputs": self.max_outputs,
-                "output_probability": self.output_probability,
-            }
-        names = [target.name for target in targets if target.name is not None]
-        return {"kind": self.target, **({self.target: names} if names else {})}
+        return target_request(
+            self.target, targets, max_outputs=self.max_outputs, output_probability=self.output_probability
+        )
 
     def numeric(self) -> dict[str, Any]:
         """Returns the options, other than target and dtype, that enter the configuration's id.
