@@ -113,6 +113,14 @@ class SmallBlock(nn.Module):
         written = activated @ self.W_out
         return written + self.b_out if self.config.biases else written
 
+    def forward(self, stream: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch position d_model"]:
+        """Returns the residual stream behind the layer."""
+        by_head = stream.unsqueeze(2).expand(-1, -1, self.config.n_heads, -1)
+        stream = stream + self.head_writes(by_head, by_head, by_head).sum(2)
+        if self.config.biases:
+            stream = stream + self.b_O
+        return stream + self.mlp_write(stream)
+
     def _projected(self, stream: Tensor, part: str) -> Tensor:
         normed = self.norm_attention(stream) if self.config.norm else stream
         projected = torch.einsum("bphm,hmd->bphd", normed, getattr(self, f"W_{part}"))
@@ -158,11 +166,7 @@ class SmallTransformer(nn.Module):
         """Returns the logits at every position."""
         stream = self.embed(tokens) + self.positions(tokens.shape[1])
         for block in self.blocks:
-            by_head = stream.unsqueeze(2).expand(-1, -1, self.config.n_heads, -1)
-            stream = stream + block.head_writes(by_head, by_head, by_head).sum(2)
-            if self.config.biases:
-                stream = stream + block.b_O
-            stream = stream + block.mlp_write(stream)
+            stream = block(stream)
         return self.unembed(stream)
 
 
