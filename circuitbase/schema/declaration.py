@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from circuitbase.schema.kinds import UNIT_LABELS
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -209,6 +209,46 @@ NODES: tuple[NodeLabel, ...] = (
         (_p("name", "STRING", "the set's name, which may meanwhile be used again"),),
     ),
     NodeLabel(
+        "Head",
+        "a Unit that is an attention head, with what is known of its role; scores are from 0 to 1 unless their "
+        "definition in docs/components.md says otherwise",
+        (
+            _optional("previous_token", "FLOAT", "attention to the position before"),
+            _optional("duplicate_token", "FLOAT", "attention to an earlier occurrence of the same token"),
+            _optional("induction", "FLOAT", "attention to the position after an earlier occurrence of the same token"),
+            _optional("copying", "FLOAT", "share of the OV circuit's eigenvalues that is positive, -1 to 1"),
+            _optional("name_mover", "FLOAT", "attention to the answer, times what the head adds to its logit"),
+            _optional("s_inhibition", "FLOAT", "effect on the queries of the name movers"),
+            _optional("successor", "FLOAT", "share of ordered tokens whose successor the OV circuit raises most"),
+            _optional("positional", "FLOAT", "share of the pattern's variance that positions alone explain"),
+            _optional("roles", "LIST<STRING>", "the roles whose score is above their bound"),
+            _optional("roles_evidence", "STRING", "definitions, data, seeds, counts and bounds as JSON"),
+        ),
+    ),
+    NodeLabel(
+        "Intervention",
+        "a change made to a model on prompts and what it did, with the set-up that it belongs to",
+        (
+            _p("id", "STRING", "SHA-256 of model, set-up and place"),
+            _p("name", "STRING", "short form that people read"),
+            _p("method", "STRING", "such as activation-patching, path-patching, causal-tracing or knockout"),
+            _p("site", "STRING", "what was changed: head, mlp, residual, query, key, value or pattern"),
+            _optional("direction", "STRING", "noising (corrupted into clean) or denoising (clean into corrupted)"),
+            _p("metric", "STRING", "what was measured, such as logit-difference"),
+            _p("effect", "FLOAT", "mean over pairs; its definition is the method's (docs/components.md)"),
+            _p("effects", "LIST<FLOAT>", "the effect on each pair"),
+            _p("pairs", "INTEGER", "number of pairs"),
+            _optional("layer", "INTEGER", "first layer"),
+            _optional("layers", "INTEGER", "number of layers that were changed together"),
+            _optional("head", "INTEGER", "head, where one was changed"),
+            _optional("position", "INTEGER", "token position; none where all were changed"),
+            _p("setup", "STRING", "everything else that the numbers depend on, as JSON"),
+            _p("stored_at", "ZONED DATETIME", "when it was stored"),
+        ),
+        key="id",
+        indexes=(("method",),),
+    ),
+    NodeLabel(
         "Lease",
         "whoever changes sums or removes traces writes it first, and so holds its lock until the transaction ends",
         (_p("name", "STRING", "always `sums`"), _p("taken", "INTEGER", "how often it was taken")),
@@ -269,6 +309,31 @@ RELATIONSHIPS: tuple[RelationshipType, ...] = (
             _p("total", "FLOAT", "sum of its activations"),
         ),
     ),
+    RelationshipType(
+        "LOOKS_FOR",
+        "TraceNode",
+        "TraceNode",
+        "a part of an attention score: what the start brings to the query and the end to the key",
+        (
+            _p("link", "INTEGER", "index of the attention link's node in its trace"),
+            _p(
+                "score",
+                "FLOAT",
+                "the pair's part of the score before any soft cap; with the link's `bias_effect` and "
+                "`rest` they add up to its `preactivation`",
+            ),
+            _p("attention", "FLOAT", "its part of the attention weight, integrated from the uniform pattern"),
+        ),
+    ),
+    RelationshipType("ON", "Intervention", "Unit", "the unit that was changed"),
+    RelationshipType(
+        "REACHES",
+        "Intervention",
+        "Unit",
+        "the only unit that was given the change, in path patching",
+        (_optional("port", "STRING", "q, k or v where it is a head"),),
+    ),
+    RelationshipType("IN_MODEL", "Intervention", "Model", "the model that was changed"),
     RelationshipType("OVER", "Rollup", "PromptSet", "the set that is summed"),
     RelationshipType("SUMMED_IN", "Trace", "Rollup", "the trace is in the sums, exactly once"),
     RelationshipType(

@@ -20,7 +20,12 @@ def constraints_and_indexes() -> list[str]:
     return constraints.statements()
 
 
-MIGRATIONS: tuple[Migration, ...] = (constraints_and_indexes,)
+def interventions() -> list[str]:
+    """Returns what the second schema adds: the constraint and the index of interventions."""
+    return constraints.statements()
+
+
+MIGRATIONS: tuple[Migration, ...] = (constraints_and_indexes, interventions)
 
 # The version only rises, whichever of two processes writes it last.
 RECORD_VERSION = (

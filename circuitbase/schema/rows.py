@@ -18,8 +18,9 @@ _PYTHON_TYPES: dict[str, set[type]] = {
     "BOOLEAN": {bool},
     "LIST<INTEGER>": {list},
     "LIST<STRING>": {list},
+    "LIST<FLOAT>": {list},
 }
-_ELEMENT_TYPES: dict[str, type] = {"LIST<INTEGER>": int, "LIST<STRING>": str}
+_ELEMENT_TYPES: dict[str, type] = {"LIST<INTEGER>": int, "LIST<STRING>": str, "LIST<FLOAT>": float}
 
 
 def rows(

@@ -13,7 +13,7 @@ def test_every_migration_has_a_sentence_and_may_run_twice():
 
 
 def test_every_key_and_index_of_the_declaration_is_made():
-    made = [statement for migration in MIGRATIONS for statement in migration()]
+    made = {statement for migration in MIGRATIONS for statement in migration()}
     owners = (*NODES, *RELATIONSHIPS)
     assert sum("REQUIRE" in statement for statement in made) == sum(owner.key is not None for owner in owners)
     assert sum(" INDEX " in statement for statement in made) == sum(len(owner.indexes) for owner in owners)
