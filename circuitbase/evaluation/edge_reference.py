@@ -28,7 +28,7 @@ def plain_run(
     model: SmallTransformer,
     tokens: Int[Tensor, "batch position"],
     *,
-    others: Mapping[str, Float[Tensor, "batch position d_model"]] | None = None,
+    others: Mapping[str, Float[Tensor, "#batch position d_model"]] | None = None,
     cut: Collection[str] = (),
     replaced: Collection[str] = (),
 ) -> PlainRun:
