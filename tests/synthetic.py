@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from circuitbase.graph.attribution_graph import ARRAY_DTYPES, AttributionGraph
+from circuitbase.graph.attribution_graph import ARRAY_DTYPES, PAIR_DTYPES, AttributionGraph
 from circuitbase.graph.influence import absolute_input, edge_influence, input_share, node_influence
 from circuitbase.graph.scores import graph_scores
 from circuitbase.graph.trace import (
@@ -102,6 +102,43 @@ def synthetic_traces(n: int, *, first_seed: int = 0, **arguments: object) -> lis
 def with_arrays(trace: Trace, **arrays: np.ndarray) -> Trace:
     """Returns the trace with some of its columns replaced, consistent or not."""
     return replace(trace, graph=replace(trace.graph, **arrays))
+
+
+def with_links(trace: Trace) -> Trace:
+    """Returns the trace with two attention links of one head, each with three pairs and an account that closes."""
+    graph = trace.graph
+    tokens, features = (np.flatnonzero(graph.node_kind == kind) for kind in (NodeKind.INPUT_TOKEN, NodeKind.FEATURE))
+    below = features[graph.node_layer[features] < trace.metadata.model.n_layers - 1]
+    last = int(graph.node_position.max())
+    keys = np.array([0, last])
+    appended = {
+        "node_kind": [int(NodeKind.ATTENTION_LINK)] * 2,
+        "node_layer": [trace.metadata.model.n_layers - 1] * 2,
+        "node_position": [last] * 2,
+        "node_key_position": keys,
+        "node_unit": [1, 1],
+        "node_activation": [0.75, 0.25],
+        "node_influence": [0.0, 0.0],
+        "node_preactivation": [2.0, 1.0],
+        "node_bias_effect": [0.5, 0.25],
+        "node_rest": [0.5, 0.25],
+        "node_absolute_input": [4.0, 2.0],
+        "node_silent": [0, 0],
+        "node_margin": [np.nan, np.nan],
+    }
+    columns = {
+        name: np.concatenate([getattr(graph, name), np.array(values)]).astype(ARRAY_DTYPES[name])
+        for name, values in appended.items()
+    }
+    pairs = {
+        "pair_link": np.repeat(graph.n_nodes + np.arange(2), 3),
+        "pair_query_node": [tokens[0], tokens[1], below[0]] * 2,
+        "pair_key_node": [tokens[0]] * 6,
+        "pair_score": [1.0, -0.5, 0.5, 0.25, 0.5, -0.25],
+        "pair_attention": [0.5, -0.25, 0.25, 0.125, 0.25, -0.125],
+    }
+    columns |= {name: np.array(values).astype(PAIR_DTYPES[name]) for name, values in pairs.items()}
+    return with_arrays(trace, **columns)
 
 
 def output_weight(trace: Trace) -> np.ndarray:

@@ -65,9 +65,11 @@ def trace(  # noqa: PLR0913  # one parameter per option
       circuitbase trace "the capital of Alder is" --model atlas --dictionary atlas
       circuitbase trace --tokens 0,3,4 --model ./gpt2 --dictionary ./transcoders --full --out trace.safetensors
       circuitbase trace "the capital of Alder is" --model atlas --dictionary atlas --feature 2/115@-1 --heads
+      circuitbase trace "the capital of Alder is" --model atlas --dictionary atlas --explain-attention 2/1
     """
     from dataclasses import replace
 
+    from circuitbase.tracing.attention.explained_heads import check_heads_of, resolved_heads
     from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
     from circuitbase.tracing.named_features import check_features
     from circuitbase.tracing.targets import FeatureTarget, check_targets
@@ -89,6 +91,8 @@ def trace(  # noqa: PLR0913  # one parameter per option
     check_targets(targets, kind=options.target, model=model_identity)
     named = [(target.layer, target.feature) for target in targets if isinstance(target, FeatureTarget)]
     check_features([*options.silent, *named], model=model_identity, dictionary=dictionary_identity)
+    check_heads_of(options.explain_attention, model=model_place, allow_pickle=allow_pickle)
+    resolved_heads(options.explain_attention, n_positions=len(read.token_ids))
 
     with shown_stage() as stage:
         stage("loading torch")

@@ -56,6 +56,27 @@ _FLAGS = (
         help="Trace this feature also where it does not fire. May be repeated.",
     ),
     click.option("--heads", is_flag=True, help="Split each edge by the last attention head on its paths."),
+    click.option(
+        "--explain-attention",
+        multiple=True,
+        metavar="LAYER/HEAD[@QUERY]",
+        help="Say which pairs of nodes made this head look where it looked from this position, by default the last. "
+        "May be repeated.",
+    ),
+    click.option(
+        "--explain-keys",
+        type=int,
+        default=TraceOptions.explain_keys,
+        show_default=True,
+        help="Positions with the most attention that are explained, for each head.",
+    ),
+    click.option(
+        "--explain-pairs",
+        type=int,
+        default=TraceOptions.explain_pairs,
+        show_default=True,
+        help="Strongest pairs of nodes that are kept, for each such position.",
+    ),
     click.option("--tf32", is_flag=True, help="Let a GPU multiply in TF32: faster, with 3 digits instead of 7."),
     click.option(
         "--dtype",
@@ -75,6 +96,9 @@ _NAMES = (
     "keep_mass",
     "silent",
     "heads",
+    "explain_attention",
+    "explain_keys",
+    "explain_pairs",
     "tf32",
     "dtype",
 )
@@ -109,12 +133,33 @@ def feature_of(text: str, *, option: str) -> tuple[int, int]:
     return int(numbers[0]), int(numbers[1])
 
 
-def _options(*, full: bool, silent: tuple[str, ...], **numbers: Any) -> TraceOptions:
+def head_of(text: str, *, option: str) -> tuple[int, int, int]:
+    """Returns (layer, head, query) of a text such as 2/1, 2/1@4 or L02/head/1@-2; raises InputError for another.
+
+    Without a query it is -1, the last position.
+    """
+    place, at, query = text.partition("@")
+    layer, _, head = place.replace("/head/", "/").partition("/")
+    numbers = (layer.removeprefix("L"), head, query.removeprefix("-") if at else "1")
+    if not all(number.isascii() and number.isdigit() for number in numbers):
+        raise InputError(
+            f"{option} should name a head as LAYER/HEAD or LAYER/HEAD@QUERY, such as 2/1 or 2/1@-1, got {text!r}"
+        )
+    return int(numbers[0]), int(head), int(query) if at else -1
+
+
+def _options(
+    *, full: bool, silent: tuple[str, ...], explain_attention: tuple[str, ...], **numbers: Any
+) -> TraceOptions:
     given = _given("node_threshold", "edge_threshold") if full else []
     if given:
         raise InputError(f"--full keeps everything, so {given[0]} has no part in it; leave out one of them")
     features = tuple(feature_of(text, option="--silent") for text in silent)
-    return TraceOptions(prune=not full, silent=features, **numbers)
+    given = [] if explain_attention else _given("explain_keys", "explain_pairs")
+    if given:
+        raise InputError(f"{given[0]} has no part in a trace without --explain-attention; give that too")
+    heads = tuple(head_of(text, option="--explain-attention") for text in explain_attention)
+    return TraceOptions(prune=not full, silent=features, explain_attention=heads, **numbers)
 
 
 def _given(*names: str) -> list[str]:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 def show(found: "Trace", *, output: str | None, top: int) -> None:
     """Prints a trace: its summary and strongest parts, or every edge as CSV."""
     from circuitbase.cli.head_rows import head_rows
+    from circuitbase.cli.link_rows import explained_rows, link_rows, pair_rows
     from circuitbase.cli.silent_rows import silent_rows
     from circuitbase.cli.trace_rows import (
         EDGE_COLUMNS,
@@ -32,7 +33,8 @@ def show(found: "Trace", *, output: str | None, top: int) -> None:
             strongest = {"strongest_nodes": node_rows(found, top=top), "strongest_edges": edge_rows(found, top=top)}
             heads = {} if found.graph.head_edge is None else {"strongest_head_parts": head_rows(found, top=top)}
             silent_nodes = {"silent_nodes": silent} if silent else {}
-            show_rows([{**summary, "outputs": outputs, **strongest, **heads, **silent_nodes}], output="json")
+            links = {} if found.graph.pair_link is None else {"attention_links": explained_rows(found, top=top)}
+            show_rows([{**summary, "outputs": outputs, **strongest, **heads, **links, **silent_nodes}], output="json")
         case "table":
             for name, value in summary.items():
                 if value is not None:
@@ -46,6 +48,9 @@ def show(found: "Trace", *, output: str | None, top: int) -> None:
                 show_rows(
                     compact(head_rows(found, top=top)), output="table", title="Strongest edges by their last head"
                 )
+            if found.graph.pair_link is not None:
+                show_rows(link_rows(found), output="table", title="Attention links")
+                show_rows(pair_rows(found, top=top), output="table", title="Pairs that made heads look there")
             if silent:
                 show_rows(
                     silent[:top], output="table", title=f"Silent nodes ({min(top, len(silent))} of {len(silent)})"

@@ -22,6 +22,12 @@ class AttributionGraph:
 
     The `head_` columns are there if edges were split by the last attention head on their paths:
     sorted by edge, layer and head; an edge's weight less its parts is that of paths without attention.
+
+    The `pair_` columns are there if attention was explained: sorted by link (the node of a head's attention from its
+    position to its key position), query node and key node. A link's `node_preactivation` is its score before any
+    soft cap, its `node_bias_effect` all terms of it with a bias, and over the stored pairs
+    sum(score) + rest + bias_effect = preactivation. `pair_attention` is a pair's part of the link's attention weight,
+    integrated from the uniform pattern.
     """
 
     node_kind: UInt8[np.ndarray, " node"]
@@ -50,6 +56,11 @@ class AttributionGraph:
     head_layer: Int16[np.ndarray, " part"] | None = None
     head_index: Int16[np.ndarray, " part"] | None = None
     head_weight: Float32[np.ndarray, " part"] | None = None
+    pair_link: Int32[np.ndarray, " pair"] | None = None
+    pair_query_node: Int32[np.ndarray, " pair"] | None = None
+    pair_key_node: Int32[np.ndarray, " pair"] | None = None
+    pair_score: Float32[np.ndarray, " pair"] | None = None
+    pair_attention: Float32[np.ndarray, " pair"] | None = None
 
     @property
     def n_nodes(self) -> int:
@@ -100,3 +111,11 @@ HEAD_DTYPES: dict[str, np.dtype] = {
     "head_index": np.dtype(np.int16),
     "head_weight": np.dtype(np.float32),
 }
+PAIR_DTYPES: dict[str, np.dtype] = {
+    "pair_link": np.dtype(np.int32),
+    "pair_query_node": np.dtype(np.int32),
+    "pair_key_node": np.dtype(np.int32),
+    "pair_score": np.dtype(np.float32),
+    "pair_attention": np.dtype(np.float32),
+}
+OPTIONAL_DTYPES = (HEAD_DTYPES, PAIR_DTYPES)

@@ -3,6 +3,8 @@
 import numpy as np
 
 from circuitbase.graph.attribution_graph import AttributionGraph
+from circuitbase.graph.pair_consistency import pair_problems
+from circuitbase.graph.row_order import row_order
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 
 _TARGET_COLUMNS = ("node_preactivation", "node_bias_effect", "node_rest", "node_absolute_input")
@@ -16,13 +18,14 @@ def problems(graph: AttributionGraph, *, n_layers: int, n_positions: int, n_targ
         *_node_problems(graph, n_layers=n_layers, n_positions=n_positions, n_targets=n_targets),
         *_edge_problems(graph),
         *_head_problems(graph, n_layers=n_layers),
+        *pair_problems(graph),
     ]
 
 
 def length_problems(arrays: dict[str, np.ndarray]) -> list[str]:
     """Returns a sentence for each group of columns of unequal length, which make no graph at all."""
     found = []
-    for prefix in ("node", "edge", "active", "head"):
+    for prefix in ("node", "edge", "active", "head", "pair"):
         lengths = {name: len(array) for name, array in arrays.items() if name.startswith(f"{prefix}_")}
         if len(set(lengths.values())) > 1:
             found.append(f"the {prefix} columns must be equally long, got {lengths}")
@@ -53,7 +56,7 @@ def _node_problems(graph: AttributionGraph, *, n_layers: int, n_positions: int, 
         row = np.flatnonzero(~known)[0]
         found.append(f"node_kind must be 0 to {max(NodeKind)}, got {graph.node_kind[row]} at node {row}")
     columns = (graph.node_kind, graph.node_layer, graph.node_position, graph.node_key_position, graph.node_unit)
-    order = _order(columns)
+    order = row_order(columns)
     if (order < 0).any():
         found.append("nodes must be sorted by kind, layer, position, key position, unit, and are not")
     elif (order == 0).any():
@@ -64,6 +67,9 @@ def _node_problems(graph: AttributionGraph, *, n_layers: int, n_positions: int, 
     for name, position in (("node", graph.node_position), ("active", graph.active_position)):
         if len(position) and (position.min() < -1 or position.max() >= n_positions):
             found.append(f"{name}_position must be -1 to {n_positions - 1}, got {position.min()} to {position.max()}")
+    key = graph.node_key_position
+    if len(key) and (key.min() < -1 or key.max() >= n_positions):
+        found.append(f"node_key_position must be -1 to {n_positions - 1}, got {key.min()} to {key.max()}")
     other = graph.node_unit[graph.node_kind == NodeKind.OTHER_OUTPUT]
     if len(other) and (other.min() < 0 or other.max() >= n_targets):
         found.append(f"an output points to target {other.max()}, but the metadata lists {n_targets} targets")
@@ -81,7 +87,7 @@ def _edge_problems(graph: AttributionGraph) -> list[str]:
             found.append(f"{name} must name one of the {graph.n_nodes} nodes, got {column[bad[0]]} at edge {bad[0]}")
     if found:
         return found
-    order = _order((graph.edge_target, graph.edge_source, graph.edge_port))
+    order = row_order((graph.edge_target, graph.edge_source, graph.edge_port))
     if (order < 0).any():
         found.append("edges must be sorted by target, source, port, and are not")
     if graph.edge_port.max() > 3:
@@ -111,18 +117,10 @@ def _head_problems(graph: AttributionGraph, *, n_layers: int) -> list[str]:
     found = []
     if len(graph.head_edge) and (graph.head_edge.min() < 0 or graph.head_edge.max() >= graph.n_edges):
         found.append(f"head_edge must name one of the {graph.n_edges} edges, got {graph.head_edge.max()}")
-    if (_order((graph.head_edge, graph.head_layer, graph.head_index)) <= 0).any():
+    if (row_order((graph.head_edge, graph.head_layer, graph.head_index)) <= 0).any():
         found.append("parts by head must be sorted by edge, layer and head, each once, and are not")
     if len(graph.head_layer) and (graph.head_layer.min() < 0 or graph.head_layer.max() >= n_layers):
         found.append(f"head_layer must be 0 to {n_layers - 1}, got {graph.head_layer.max()}")
     if not np.isfinite(graph.head_weight).all():
         found.append("head_weight must be finite, and is not")
     return found
-
-
-def _order(columns: tuple[np.ndarray, ...]) -> np.ndarray:
-    """Returns for each row but the first how it compares with the one before: 1 later, 0 equal, -1 earlier."""
-    order = np.zeros(max(0, len(columns[0]) - 1), dtype=np.int8)
-    for column in columns:
-        order = np.where(order == 0, np.sign(np.diff(column.astype(np.int64))), order)
-    return order

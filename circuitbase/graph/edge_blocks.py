@@ -11,18 +11,19 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Bool, Float, Float64, Int, Int32, Int64
+from jaxtyping import Bool, Float, Float64, Int, Int32, Int64, UInt8
 
 from circuitbase.errors import InputError
 
 
 @dataclass(frozen=True)
 class Edges:
-    """Some edges as columns."""
+    """Some edges as columns; without `port` each enters its target by its only input."""
 
     source: Int32[np.ndarray, " edge"]
     target: Int32[np.ndarray, " edge"]
     weight: Float[np.ndarray, " edge"]
+    port: UInt8[np.ndarray, " edge"] | None = None
 
 
 @runtime_checkable
@@ -111,12 +112,16 @@ class DenseBlock:
 
 @dataclass(frozen=True)
 class SparseBlock:
-    """A list of edges for each target: those of target i are from `start[i]` to `start[i + 1]`; none is 0."""
+    """A list of edges for each target: those of target i are from `start[i]` to `start[i + 1]`; none is 0.
+
+    With `port`, several edges may join two nodes, by different inputs.
+    """
 
     target: Int64[np.ndarray, " target"]
     start: Int64[np.ndarray, " boundary"]
     source: Int32[np.ndarray, " edge"]
     weight: Float[np.ndarray, " edge"]
+    port: UInt8[np.ndarray, " edge"] | None = None
 
     @property
     def n_edges(self) -> int:
@@ -142,7 +147,11 @@ class SparseBlock:
         chosen = kept[self.source] & np.repeat(rows, self._per_target)
         counts = np.diff(np.concatenate([[0], np.cumsum(chosen)])[self.start])[rows]
         return SparseBlock(
-            self.target[rows], np.concatenate([[0], np.cumsum(counts)]), self.source[chosen], self.weight[chosen]
+            self.target[rows],
+            np.concatenate([[0], np.cumsum(counts)]),
+            self.source[chosen],
+            self.weight[chosen],
+            None if self.port is None else self.port[chosen],
         )
 
     def scores(self, factor: Float64[np.ndarray, " target"]) -> Float64[np.ndarray, " place"]:
@@ -152,7 +161,7 @@ class SparseBlock:
     def edges(self, chosen: Bool[np.ndarray, " place"]) -> Edges:
         """Returns the chosen edges."""
         target = np.repeat(self.target.astype(np.int32), self._per_target)[chosen]
-        return Edges(self.source[chosen], target, self.weight[chosen])
+        return Edges(self.source[chosen], target, self.weight[chosen], None if self.port is None else self.port[chosen])
 
     @property
     def _per_target(self) -> Int64[np.ndarray, " target"]:
@@ -173,14 +182,16 @@ def blocks_of(
     weight: Float[np.ndarray, " edge"],
     *,
     n_nodes: int,
+    port: UInt8[np.ndarray, " edge"] | None = None,
 ) -> list[SparseBlock]:
     """Returns any edge list without a cycle as blocks, a block for each level of its targets.
 
     Raises InputError if the edges have a cycle.
     """
-    order = np.lexsort((source, target))
+    order = np.lexsort((source, target) if port is None else (port, source, target))
     order = order[weight[order] != 0]
     source, target, weight = source[order], target[order], weight[order]
+    port = None if port is None else port[order]
     level = _levels(source, target, n_nodes=n_nodes)
     found = []
     for each in range(1, int(level.max(initial=0)) + 1):
@@ -192,6 +203,7 @@ def blocks_of(
                 start=np.concatenate([[0], np.cumsum(counts)]),
                 source=source[chosen].astype(np.int32),
                 weight=weight[chosen],
+                port=None if port is None else port[chosen],
             )
         )
     return found
@@ -215,7 +227,9 @@ def _levels(
 
 
 def all_edges(blocks: Sequence[EdgeBlock]) -> Edges:
-    """Returns every edge, sorted by target and source."""
+    """Returns every edge, sorted by target, source and port."""
+    if any(isinstance(block, SparseBlock) and block.port is not None for block in blocks):
+        return joined([block.edges(block.scores(np.ones(len(block.target))) > 0) for block in blocks])
     ordered = sorted(blocks, key=lambda block: int(block.target[0]) if len(block.target) else -1)
     sizes = np.cumsum([0, *(block.n_edges for block in ordered)])
     found = Edges(
@@ -231,20 +245,23 @@ def all_edges(blocks: Sequence[EdgeBlock]) -> Edges:
 
 
 def joined(parts: Sequence[Edges]) -> Edges:
-    """Returns edges together, sorted by target and source."""
+    """Returns edges together, sorted by target, source and port; all have ports, or none has."""
     parts = sorted((part for part in parts if len(part.target)), key=lambda part: int(part.target[0]))
     if not parts:
         return Edges(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
     source = np.concatenate([part.source for part in parts])
     target = np.concatenate([part.target for part in parts])
     weight = np.concatenate([part.weight for part in parts])
-    found = Edges(source, target, weight)
+    ports = [part.port for part in parts if part.port is not None]
+    found = Edges(source, target, weight, np.concatenate(ports) if ports else None)
     return found if _is_sorted(source, target) else _sorted(found)
 
 
 def _sorted(edges: Edges) -> Edges:
-    order = np.lexsort((edges.source, edges.target))
-    return Edges(edges.source[order], edges.target[order], edges.weight[order])
+    keys = (edges.source, edges.target) if edges.port is None else (edges.port, edges.source, edges.target)
+    order = np.lexsort(keys)
+    port = None if edges.port is None else edges.port[order]
+    return Edges(edges.source[order], edges.target[order], edges.weight[order], port)
 
 
 def _is_sorted(source: Int32[np.ndarray, " edge"], target: Int32[np.ndarray, " edge"]) -> bool:

@@ -12,12 +12,10 @@ from jaxtyping import Bool, Float, Float64, UInt8
 
 from circuitbase.graph.edge_blocks import EdgeBlock, Edges, joined
 from circuitbase.graph.influence import block_influence, through
+from circuitbase.graph.scores import is_unexplained
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 
 _ALWAYS_KEPT = tuple(int(kind) for kind in (NodeKind.INPUT_TOKEN, *OUTPUT_KINDS))
-# What stands for a part that nothing explains has no in-edges; everything else without any was cut off from its causes.
-_WITHOUT_INPUT = (*_ALWAYS_KEPT, int(NodeKind.LAYER_ERROR), int(NodeKind.MLP))
-
 _ROUNDING = 1e-11  # scores that are equal on paper differ by less than this, and sums that reach a fraction too
 _BINS_PER_OCTAVE_BITS = 10
 _OCTAVES = 64
@@ -57,7 +55,8 @@ def pruned(
     found = [
         block.edges(_chosen(block, carried, cut=cut, silent=silent, edge_threshold=edge_threshold)) for block in inside
     ]
-    needs_input = ~np.isin(kind, _WITHOUT_INPUT) & ~always
+    # what stands for a part that nothing explains has no in-edges; all else without any was cut off from its causes
+    needs_input = ~is_unexplained(kind, total_input(blocks, n_nodes=len(kind))) & ~always
     return _without_dangling(kept_nodes, joined(found), needs_output=~always, needs_input=needs_input)
 
 
@@ -65,11 +64,17 @@ def carried_by_edges(
     blocks: Sequence[EdgeBlock], output_weight: Float[np.ndarray, " node"]
 ) -> Float64[np.ndarray, " node"]:
     """Returns, by target, the influence that a unit of |A| carries when these are all the edges there are."""
-    total = np.zeros(len(output_weight))
-    for block in blocks:
-        total[block.target] = block.absolute_input()
+    total = total_input(blocks, n_nodes=len(output_weight))
     importance = block_influence(blocks, total, output_weight) + output_weight
     return through(np.arange(len(total)), total, importance)
+
+
+def total_input(blocks: Sequence[EdgeBlock], *, n_nodes: int) -> Float64[np.ndarray, " node"]:
+    """Returns Σ|A| over the in-edges of each node."""
+    total = np.zeros(n_nodes)
+    for block in blocks:
+        total[block.target] = block.absolute_input()
+    return total
 
 
 def scores(
@@ -151,13 +156,13 @@ def _without_dangling(
 
     A node's removal can leave another dangling, so this repeats until nothing changes.
     """
-    source, target, weight = edges.source, edges.target, edges.weight
     while True:
-        has_output = np.bincount(source, minlength=len(kept_nodes)) > 0
-        has_input = np.bincount(target, minlength=len(kept_nodes)) > 0
+        has_output = np.bincount(edges.source, minlength=len(kept_nodes)) > 0
+        has_input = np.bincount(edges.target, minlength=len(kept_nodes)) > 0
         dangling = kept_nodes & ((needs_output & ~has_output) | (needs_input & ~has_input))
         if not dangling.any():
-            return Pruning(kept_nodes, Edges(source, target, weight))
+            return Pruning(kept_nodes, edges)
         kept_nodes = kept_nodes & ~dangling
-        stays = kept_nodes[source] & kept_nodes[target]
-        source, target, weight = source[stays], target[stays], weight[stays]
+        stays = kept_nodes[edges.source] & kept_nodes[edges.target]
+        port = None if edges.port is None else edges.port[stays]
+        edges = Edges(edges.source[stays], edges.target[stays], edges.weight[stays], port)

@@ -7,14 +7,11 @@ pruned graph they are other numbers and are stored under other names.
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Bool, Float, Int, UInt8
 
 from circuitbase.graph.influence import absolute_input, input_share, node_influence
 from circuitbase.graph.node_sums import node_sums
 from circuitbase.schema.kinds import NodeKind
-
-# An MLP that is a node beside an attention dictionary stands for what nothing explains.
-_UNEXPLAINED = (NodeKind.LAYER_ERROR, NodeKind.MLP)
 
 
 @dataclass(frozen=True)
@@ -39,23 +36,38 @@ def graph_scores(
         total = absolute_input(target, weight, n_nodes=len(kind))
     share = input_share(target, weight, total)
     influence = node_influence(source, target, share, output_weight)
-    from_errors = np.where(is_unexplained(kind)[source], share, 0.0)
+    from_errors = np.where(is_unexplained(kind, total)[source], share, 0.0)
     error_share = node_sums(target, from_errors, n_nodes=len(kind))
     return GraphScores(
-        replacement=replacement_score(kind, influence),
+        replacement=replacement_score(kind, influence, total=total),
         completeness=completeness_score(error_share, influence, output_weight),
     )
 
 
-def is_unexplained(kind: UInt8[np.ndarray, " node"]) -> np.ndarray:
-    """Returns which nodes stand for what no dictionary explains."""
-    return np.isin(kind, _UNEXPLAINED)
+def is_unexplained(
+    kind: UInt8[np.ndarray, " node"], total: Float[np.ndarray, " node"] | None = None
+) -> Bool[np.ndarray, " node"]:
+    """Returns which nodes stand for what nothing explains: layer errors, and MLPs that nothing flows into.
+
+    `total` is Σ|A| into each node; None where no MLP has in-edges, as beside an attention dictionary.
+    """
+    without_input = np.ones(len(kind), dtype=bool) if total is None else total == 0
+    found: np.ndarray = (kind == NodeKind.LAYER_ERROR) | ((kind == NodeKind.MLP) & without_input)
+    return found
 
 
-def replacement_score(kind: UInt8[np.ndarray, " node"], influence: Float[np.ndarray, " node"]) -> float:
-    """Returns the input tokens' part of the influence of input tokens and errors together."""
+def replacement_score(
+    kind: UInt8[np.ndarray, " node"],
+    influence: Float[np.ndarray, " node"],
+    *,
+    total: Float[np.ndarray, " node"] | None = None,
+) -> float:
+    """Returns the input tokens' part of the influence of input tokens and errors together.
+
+    `total` is Σ|A| into each node, as `is_unexplained` takes it.
+    """
     tokens = float(influence[kind == NodeKind.INPUT_TOKEN].sum())
-    errors = float(influence[is_unexplained(kind)].sum())
+    errors = float(influence[is_unexplained(kind, total)].sum())
     return 1.0 if errors == 0 else tokens / (tokens + errors)
 
 

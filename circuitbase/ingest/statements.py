@@ -144,6 +144,16 @@ WITH nodes[row[0]] AS source, nodes[row[1]] AS target, row
 CREATE (source)-[:AFFECTS {property_map(relationship("AFFECTS"), first=2)}]->(target)
 """
 
+# Rows: index of the query's node, index of the key's, LOOKS_FOR.
+CREATE_PAIRS = f"""
+MATCH (:Trace {{id: $trace}})-[:CONTAINS]->(n:TraceNode)
+WITH n ORDER BY n.index
+WITH collect(n) AS nodes
+UNWIND $rows AS row
+WITH nodes[row[0]] AS source, nodes[row[1]] AS target, row
+CREATE (source)-[:LOOKS_FOR {property_map(relationship("LOOKS_FOR"), first=2)}]->(target)
+"""
+
 KNOWN_ACTIVATIONS = """
 MATCH (:Prompt {id: $prompt})-[:ACTIVATES]->(u:Unit)
 RETURN collect(u.id) AS ids

@@ -24,7 +24,10 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class TraceRows:
-    """Everything that one trace writes. Node rows end in their unit's id, edge and activation rows begin with ends."""
+    """Everything that one trace writes. Node rows end in their unit's id, edge and activation rows begin with ends.
+
+    Pairs are the parts of attention scores, if attention was explained; their rows begin with ends too.
+    """
 
     metadata: TraceMetadata
     array_digest: str
@@ -32,6 +35,7 @@ class TraceRows:
     units: UnitRows
     nodes: list[Row]
     edges: list[Row]
+    pairs: list[Row]
     activations: list[Row]
 
     @property
@@ -45,7 +49,8 @@ def trace_rows(trace: Trace) -> TraceRows:
     """Returns a trace's rows; raises DatabaseError if it is too large for one transaction."""
     graph = trace.graph
     activations = feature_activations(graph)
-    refuse_too_large(trace, n_relationships=2 + 2 * graph.n_nodes + graph.n_edges + len(activations.unit))
+    n_pairs = 0 if graph.pair_link is None else len(graph.pair_link)
+    refuse_too_large(trace, n_relationships=2 + 2 * graph.n_nodes + graph.n_edges + n_pairs + len(activations.unit))
     units = unit_rows(trace, activations)
     digest = array_digest(graph.arrays())
     return TraceRows(
@@ -55,6 +60,7 @@ def trace_rows(trace: Trace) -> TraceRows:
         units=units,
         nodes=_node_rows(trace, units),
         edges=_edge_rows(graph),
+        pairs=_pair_rows(graph),
         activations=_activation_rows(activations, units),
     )
 
@@ -111,6 +117,7 @@ def _node_rows(trace: Trace, units: UnitRows) -> list[Row]:
         "layer": graph.node_layer.tolist(),
         "position": position,
         "token": [strings[place] if place >= 0 else None for place in position],
+        "key_position": [None if place < 0 else place for place in graph.node_key_position.tolist()],
         "activation": graph.node_activation.tolist(),
         "influence": graph.node_influence.tolist(),
         "preactivation": _none_for_nan(graph.node_preactivation),
@@ -131,6 +138,15 @@ def _edge_rows(graph: AttributionGraph) -> list[Row]:
         "port": _port_names(graph.edge_port),
     }
     return rows(relationship("AFFECTS"), columns, before=[graph.edge_source.tolist(), graph.edge_target.tolist()])
+
+
+def _pair_rows(graph: AttributionGraph) -> list[Row]:
+    columns = graph.arrays()
+    if "pair_link" not in columns:
+        return []
+    found = {name: columns[f"pair_{name}"].tolist() for name in ("link", "score", "attention")}
+    ends = [columns["pair_query_node"].tolist(), columns["pair_key_node"].tolist()]
+    return rows(relationship("LOOKS_FOR"), found, before=ends)
 
 
 def edge_share(graph: AttributionGraph) -> Float64[np.ndarray, " edge"]:

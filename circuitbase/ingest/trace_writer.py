@@ -136,6 +136,8 @@ def _create(transaction: ManagedTransaction, rows: TraceRows) -> None:
         raise _SharedNodeGoneError
     for start in range(0, len(rows.edges), EDGE_BATCH):
         transaction.run(statements.CREATE_EDGES, ends, rows=rows.edges[start : start + EDGE_BATCH]).consume()
+    for start in range(0, len(rows.pairs), EDGE_BATCH):
+        transaction.run(statements.CREATE_PAIRS, ends, rows=rows.pairs[start : start + EDGE_BATCH]).consume()
     _add_activations(transaction, ends, rows.activations)
 
 

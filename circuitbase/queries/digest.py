@@ -37,6 +37,17 @@ MATCH (:Trace {id: $trace})-[:CONTAINS]->(source:TraceNode)-[edge:AFFECTS]->(tar
 RETURN collect(source.index) AS source, collect(target.index) AS target, collect(edge.weight) AS weight,
        collect(edge.influence) AS influence
 """
+_LINKS = """
+MATCH (:Trace {id: $trace})-[:CONTAINS]->(node:TraceNode)
+WHERE node.key_position IS NOT NULL
+WITH node ORDER BY node.index
+RETURN collect([node.index, node.key_position]) AS links
+"""
+_PAIRS = """
+MATCH (:Trace {id: $trace})-[:CONTAINS]->(source:TraceNode)-[pair:LOOKS_FOR]->(target:TraceNode)
+RETURN collect(pair.link) AS link, collect(source.index) AS source, collect(target.index) AS target,
+       collect(pair.score) AS score, collect(pair.attention) AS attention
+"""
 _MEMBERS = """
 MATCH (prompt:Prompt)-[:IN_SET]->(set:PromptSet)
 WHERE $set IS NULL OR set.name = $set
@@ -104,7 +115,20 @@ def _trace_bytes(session: Session, trace: str) -> bytes:
     ]
     parts += [source[order].tobytes(), target[order].tobytes()]
     parts += [np.array(edges[name], dtype=np.float32)[order].tobytes() for name in ("weight", "influence")]
-    return b"".join(parts)
+    return b"".join([*parts, *_pair_bytes(session, trace)])
+
+
+def _pair_bytes(session: Session, trace: str) -> Iterator[bytes]:
+    """Yields what explains attention; nothing for a trace without, whose hash then is what it always was."""
+    links = session.run(_LINKS, trace=trace).single(strict=True)["links"]
+    if not links:
+        return
+    yield canonical_json(links).encode()
+    pairs = session.run(_PAIRS, trace=trace).single(strict=True)
+    ends = [np.array(pairs[name], dtype=np.int32) for name in ("link", "source", "target")]
+    order = np.lexsort(ends[::-1])
+    yield from (column[order].tobytes() for column in ends)
+    yield from (np.array(pairs[name], dtype=np.float32)[order].tobytes() for name in ("score", "attention"))
 
 
 def _rollup_lines(session: Session, rollup: str) -> Iterator[bytes]:

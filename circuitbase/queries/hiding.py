@@ -83,6 +83,11 @@ MATCH (:RemovedTrace)-[:CONTAINS]->(:TraceNode)-[edge:AFFECTS]->()
 WITH edge LIMIT $batch
 DELETE edge
 """
+DELETE_PAIRS = """
+MATCH (:RemovedTrace)-[:CONTAINS]->(:TraceNode)-[pair:LOOKS_FOR]->()
+WITH pair LIMIT $batch
+DELETE pair
+"""
 DELETE_OCCURRENCES = """
 MATCH (:RemovedTrace)-[:CONTAINS]->(:TraceNode)-[of:OF]->()
 WITH of LIMIT $batch
@@ -139,10 +144,11 @@ def delete_hidden(session: Session) -> Deleted:
         left, retries = written.value, retries + written.retries
     write(session, partial(_delete, statement=DELETE_SETS))
     edges, edge_retries = _delete_all(session, DELETE_EDGES)
+    _, pair_retries = _delete_all(session, DELETE_PAIRS)
     _, tie_retries = _delete_all(session, DELETE_OCCURRENCES)
     nodes, node_retries = _delete_all(session, DELETE_NODES)
     traces, trace_retries = _delete_all(session, DELETE_TRACES)
-    retries += edge_retries + tie_retries + node_retries + trace_retries
+    retries += edge_retries + pair_retries + tie_retries + node_retries + trace_retries
     return Deleted(traces=traces, nodes=nodes, edges=edges, retries=retries)
 
 

@@ -177,7 +177,12 @@ NODES: tuple[NodeLabel, ...] = (
             _p("layer", "INTEGER", "-1 for input tokens, number of layers for outputs"),
             _p("position", "INTEGER", "token position; -1 where positions are summed"),
             _optional("token", "STRING", "token string at the position"),
-            _p("activation", "FLOAT", "feature activation; probability for outputs; 1 for tokens and errors"),
+            _optional("key_position", "INTEGER", "position that is looked at; attention links only"),
+            _p(
+                "activation",
+                "FLOAT",
+                "feature activation; probability for outputs; attention weight for links; 1 for tokens and errors",
+            ),
             _p("influence", "FLOAT", "total influence on the outputs"),
             _optional("preactivation", "FLOAT", "what the account must close to; targets only"),
             _optional("bias_effect", "FLOAT", "constants' part of the pre-activation; targets only"),

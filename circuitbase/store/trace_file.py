@@ -15,7 +15,7 @@ from safetensors.numpy import load as load_arrays
 from safetensors.numpy import save as save_arrays
 
 from circuitbase.errors import TraceFileError
-from circuitbase.graph.attribution_graph import ARRAY_DTYPES, HEAD_DTYPES, AttributionGraph
+from circuitbase.graph.attribution_graph import ARRAY_DTYPES, OPTIONAL_DTYPES, AttributionGraph
 from circuitbase.graph.consistency import length_problems, problems
 from circuitbase.graph.trace import Trace, TraceMetadata
 from circuitbase.schema.identity import canonical_json
@@ -148,8 +148,9 @@ def _check_arrays(arrays: dict[str, np.ndarray], header: Header, *, name: str) -
 
 
 def _expected(arrays: dict[str, np.ndarray]) -> dict[str, np.dtype]:
-    """Returns the type of every array that must be there: the parts by head all together, if any is."""
-    return {**ARRAY_DTYPES, **HEAD_DTYPES} if any(name in arrays for name in HEAD_DTYPES) else ARRAY_DTYPES
+    """Returns the type of every array that must be there: of each group of optional ones all, if any is."""
+    groups = [group for group in OPTIONAL_DTYPES if any(name in arrays for name in group)]
+    return {name: dtype for group in (ARRAY_DTYPES, *groups) for name, dtype in group.items()}
 
 
 def _described_array(array: np.ndarray | None) -> str:

@@ -14,6 +14,7 @@ from circuitbase.graph.pruning import pruned
 from circuitbase.graph.scores import GraphScores, completeness_score, graph_scores, replacement_score
 from circuitbase.graph.trace import Counts, Scores
 from circuitbase.tracing.account import largest_violation
+from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.head_split import HeadParts
 from circuitbase.tracing.nodes import Nodes
 from circuitbase.tracing.options import TraceOptions
@@ -41,12 +42,12 @@ def assemble(
     layers: Sequence[ReplacedLayer],
     *,
     left_out: Bool[np.ndarray, " node"],
-    options: TraceOptions,
+    options: TraceOptions | ComponentOptions,
 ) -> Assembled:
     """Returns the graph to store; influences are those of the whole graph, so that they compare between traces.
 
     `left_out` are the features that `max_features` did not reach: they are no nodes, and what they do is in
-    the rest of their targets.
+    the rest of their targets. `layers` are those of a dictionary, none in a component trace.
     """
     blocks = [block.among(~left_out) for block in rows.blocks] if left_out.any() else rows.blocks
     influence = block_influence(blocks, rows.absolute_input, nodes.weight)
@@ -65,7 +66,7 @@ def assemble(
     else:
         kept_nodes, edges = ~left_out, all_edges(blocks)
     graph = AttributionGraph(**_typed({**_columns(nodes, rows, kept_nodes, edges, influence), **_active(layers)}))
-    dropped = options.keep_mass < 1 or bool(left_out.any())
+    dropped = options.loses_mass or bool(left_out.any())
     kept_mass = _followed(blocks, rows, influence, nodes.weight) if dropped else 1.0
     return Assembled(
         graph=graph,
@@ -112,7 +113,6 @@ def _columns(
     influence: Float64[np.ndarray, " node"],
 ) -> dict[str, np.ndarray]:
     new_index = (np.cumsum(kept) - 1).astype(np.int32)
-    n_nodes = int(kept.sum())
     has_account = nodes.is_target & rows.is_traced
     rest = rows.net_input - sums_of_sorted(edges.target, edges.weight, n_nodes=len(nodes))
     importance = influence + nodes.weight
@@ -123,7 +123,7 @@ def _columns(
         "node_kind": nodes.kind[kept],
         "node_layer": nodes.layer[kept],
         "node_position": nodes.position[kept],
-        "node_key_position": np.full(n_nodes, -1),
+        "node_key_position": nodes.key_position[kept],
         "node_unit": nodes.unit[kept],
         "node_activation": nodes.activation[kept],
         "node_influence": influence[kept],
@@ -136,7 +136,7 @@ def _columns(
         # a graph that keeps every node has edges by the same numbers, and a complete one is worth not copying
         "edge_source": edges.source if kept.all() else new_index[edges.source],
         "edge_target": edges.target if kept.all() else new_index[edges.target],
-        "edge_port": np.zeros(len(edges.source), dtype=np.uint8),
+        "edge_port": np.zeros(len(edges.source), dtype=np.uint8) if edges.port is None else edges.port,
         "edge_weight": edges.weight,
         "edge_influence": edge_influence,
     }
@@ -145,6 +145,8 @@ def _columns(
 def _active(layers: Sequence[ReplacedLayer]) -> dict[str, np.ndarray]:
     """Returns every active feature; positions without nodes have none."""
     active = [each.active for each in layers]
+    if not active:
+        return {name: np.zeros(0) for name in ("active_layer", "active_position", "active_unit", "active_value")}
     return {
         "active_layer": np.repeat(np.arange(len(layers)), [len(each) for each in active]),
         "active_position": np.concatenate([each.position.cpu().numpy() for each in active]),
@@ -171,7 +173,7 @@ def _scores(
         rows.unexplained_input, rows.absolute_input, out=np.zeros(len(nodes)), where=rows.absolute_input > 0
     )
     whole = GraphScores(
-        replacement=replacement_score(nodes.kind, influence),
+        replacement=replacement_score(nodes.kind, influence, total=rows.absolute_input),
         completeness=completeness_score(error_share, influence, nodes.weight),
     )
     stored = whole
@@ -202,6 +204,8 @@ def stored_violation(graph: AttributionGraph) -> float:
     net = sums_of_sorted(graph.edge_target, graph.edge_weight, n_nodes=graph.n_nodes) + graph.node_rest.astype(
         np.float64
     )
+    if graph.pair_link is not None and graph.pair_score is not None:
+        net += sums_of_sorted(graph.pair_link, graph.pair_score, n_nodes=graph.n_nodes)
     return largest_violation(
         net[has_account],
         bias_effect=graph.node_bias_effect[has_account].astype(np.float64),

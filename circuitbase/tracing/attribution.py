@@ -1,22 +1,25 @@
 """Tracing: from a prompt's tokens to its attribution graph (Ameisen et al. 2025; methods.md section 1)."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from jaxtyping import Bool
 
+from circuitbase.graph.attribution_graph import AttributionGraph
 from circuitbase.graph.scores import is_unexplained
-from circuitbase.graph.trace import Trace, TracedPrompt, TraceMetadata
+from circuitbase.graph.trace import Scores, Trace, TracedPrompt, TraceMetadata
 from circuitbase.schema.kinds import NodeKind
-from circuitbase.tracing.assembly import assemble, with_head_parts
+from circuitbase.tracing.assembly import Assembled, assemble, stored_violation, with_head_parts
+from circuitbase.tracing.attention.link_nodes import links_violation, with_links
+from circuitbase.tracing.attention.links import attention_links
 from circuitbase.tracing.dictionaries import Dictionary
 from circuitbase.tracing.head_split import head_parts
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.most_influential import trace_most_influential
-from circuitbase.tracing.options import TRACER_VERSION, RoleTarget, TraceOptions
+from circuitbase.tracing.options import RoleTarget, TraceOptions
 from circuitbase.tracing.outputs import facts
-from circuitbase.tracing.plan import KIND
 from circuitbase.tracing.precision import matrix_precision
 from circuitbase.tracing.preparation import Prepared
 from circuitbase.tracing.prompt_batches import BATCH_SIZE, asked_prompts, prepared_prompts
@@ -76,30 +79,46 @@ def _traced(
     with matrix_precision(tf32=options.tf32):
         rows, left_out = rows_and_left_out(prepared, options, block_numbers=block_numbers(prepared), threads=threads)
         assembled = assemble(prepared.nodes, rows, prepared.layers, left_out=left_out, options=options)
-        graph = assembled.graph
+        graph, scores = assembled.graph, assembled.scores
         if options.heads:
             parts = head_parts(prepared.paths, [*prepared.features, *prepared.ends], assembled.edges)
             graph = with_head_parts(graph, parts)
+        if options.explain_attention:
+            graph, scores = _with_links(model, prepared, options, replace(assembled, graph=graph))
     prompt, asked = prepared.prompt, prepared.targets
     roles = tuple(target for target in asked if isinstance(target, RoleTarget))
     return Trace(
         metadata=TraceMetadata(
-            kind=KIND,
+            kind=options.kind,
             model=model.identity,
             dictionary=dictionary.identity,
             prompt=prompt,
             request=options.request(asked),
             options=options.numeric(),
             dtype=options.dtype,
-            tracer_version=TRACER_VERSION,
+            tracer_version=options.tracer_version,
             targets=tuple(output.target for output in prepared.outputs),
             target_tokens=tuple(target.identity for target in asked),
-            scores=assembled.scores,
+            scores=scores,
             counts=assembled.counts,
             facts=facts(model, prepared.run.logits, roles=roles),
             warnings=tuple(_warnings(model, prepared)),
         ),
         graph=graph,
+    )
+
+
+def _with_links(
+    model: TracedModel, prepared: Prepared, options: TraceOptions, assembled: Assembled
+) -> tuple[AttributionGraph, Scores]:
+    """Returns the graph with the attention links asked for, and its scores with the links' accounts."""
+    kept, scores = assembled.kept_nodes, assembled.scores
+    links = attention_links(model, prepared, options, kept=kept, block_numbers=block_numbers(prepared))
+    graph = with_links(assembled.graph, links, kept=kept)
+    return graph, replace(
+        scores,
+        account_violation=max(scores.account_violation, links_violation(links)),
+        stored_account_violation=stored_violation(graph),
     )
 
 

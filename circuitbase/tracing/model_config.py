@@ -14,6 +14,7 @@ KEYS = {
     "d_model": ("n_embd", "hidden_size"),
     "d_vocab": ("vocab_size",),
     "n_positions": ("n_positions", "max_position_embeddings"),
+    "n_heads": ("n_head", "num_attention_heads"),
 }
 
 
@@ -26,6 +27,7 @@ class ModelConfig:
     d_model: int
     d_vocab: int
     n_positions: int
+    n_heads: int
     bos_token: int | None
 
 

@@ -8,17 +8,16 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int16, Int32, Int64, UInt8
 
 from circuitbase.graph.trace import TracedPrompt
-from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
+from circuitbase.schema.kinds import NodeKind
 from circuitbase.tracing.outputs import OutputNode
 from circuitbase.tracing.replacement import ReplacedLayer
 
 _LAYERS = 2**16  # more than any model has
-_TARGET_KINDS = tuple(int(kind) for kind in (NodeKind.FEATURE, *OUTPUT_KINDS))
 
 
 @dataclass(frozen=True)
 class Nodes:
-    """Columns of nodes sorted by kind, layer, position and unit.
+    """Columns of nodes sorted by kind, layer, position, key position and unit.
 
     `preactivation` is nan where a node is no target, `margin` where it is not silent, `weight` is w of
     the influence: 0 where a trace does not end in it. `active[l]` and `silent[l]` are the nodes of
@@ -28,6 +27,7 @@ class Nodes:
     kind: UInt8[np.ndarray, " node"]
     layer: Int16[np.ndarray, " node"]
     position: Int32[np.ndarray, " node"]
+    key_position: Int32[np.ndarray, " node"]
     unit: Int64[np.ndarray, " node"]
     activation: Float64[np.ndarray, " node"]
     preactivation: Float64[np.ndarray, " node"]
@@ -43,8 +43,8 @@ class Nodes:
 
     @cached_property
     def is_target(self) -> Bool[np.ndarray, " node"]:
-        """Returns which nodes have in-edges by their kind."""
-        return np.isin(self.kind, _TARGET_KINDS) & np.isfinite(self.preactivation)
+        """Returns which nodes have in-edges."""
+        return np.isfinite(self.preactivation)
 
     def rows(self, kind: NodeKind, layer: int) -> Int64[np.ndarray, " chosen"]:
         """Returns the indices of a layer's nodes of one kind, ascending."""
@@ -155,6 +155,7 @@ def _sorted(parts: Sequence[_Part], *, n_layers: int, n_own: int, outputs: Seque
         kind=kind[order].astype(np.uint8),
         layer=layer[order].astype(np.int16),
         position=position[order].astype(np.int32),
+        key_position=np.full(len(order), -1, dtype=np.int32),
         unit=unit[order],
         activation=np.concatenate([part.activation for part in parts])[order].astype(np.float64),
         preactivation=_column(parts, "preactivation", np.nan)[order],

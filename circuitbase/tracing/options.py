@@ -1,11 +1,11 @@
 """What a user may ask of a trace. The library, the worker and the command line share these defaults."""
 
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from circuitbase.errors import InputError
 from circuitbase.tracing.dtypes import DTYPE_NAMES, DType
-from circuitbase.tracing.targets import AskedTarget, RoleTarget
+from circuitbase.tracing.targets import AskedTarget, RoleTarget, target_request
 
 __all__ = ["DTYPE_NAMES", "TRACER_VERSION", "DType", "RoleTarget", "TargetKind", "TraceOptions"]
 
@@ -29,7 +29,14 @@ class TraceOptions:
     `silent` names (layer, feature) pairs that get their in-edges also where they do not fire.
     `heads` splits each kept edge by the last attention head on its paths. `tf32` allows a GPU to
     multiply in that format.
+
+    `explain_attention` names heads as (layer, head, query position; negative ones from the end): of each, the
+    `explain_keys` keys with the most attention become attention links, with the `explain_pairs` strongest pairs of
+    trace nodes that make their scores.
     """
+
+    kind: ClassVar[str] = "features"
+    tracer_version: ClassVar[int] = TRACER_VERSION
 
     target: TargetKind = "probable"
     max_outputs: int = 10
@@ -43,6 +50,9 @@ class TraceOptions:
     silent: tuple[tuple[int, int], ...] = ()
     heads: bool = False
     tf32: bool = False
+    explain_attention: tuple[tuple[int, int, int], ...] = ()
+    explain_keys: int = 3
+    explain_pairs: int = 64
 
     def __post_init__(self) -> None:
         problems = [
@@ -59,6 +69,9 @@ class TraceOptions:
             problems.append(f"max_outputs must be at least 1, got {self.max_outputs}")
         if self.max_features is not None and self.max_features < 1:
             problems.append(f"max_features must be at least 1, got {self.max_features}")
+        for name in ("explain_keys", "explain_pairs"):
+            if getattr(self, name) < 1:
+                problems.append(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.target not in TARGET_KINDS:
             problems.append(f"target must be one of {', '.join(TARGET_KINDS)}, got {self.target}")
         if self.dtype not in DTYPE_NAMES:
@@ -67,17 +80,19 @@ class TraceOptions:
             raise InputError("; ".join(problems))
         # a list from JSON or in another order asks for the same trace
         object.__setattr__(self, "silent", tuple(sorted({(layer, feature) for layer, feature in self.silent})))
+        heads = {(layer, head, query) for layer, head, query in self.explain_attention}
+        object.__setattr__(self, "explain_attention", tuple(sorted(heads)))
+
+    @property
+    def loses_mass(self) -> bool:
+        """Returns whether edges are left out before pruning."""
+        return self.keep_mass < 1
 
     def request(self, targets: tuple[AskedTarget, ...] = ()) -> dict[str, Any]:
         """Returns the target request that enters the configuration's id: nothing of one prompt in it."""
-        if self.target == "probable":
-            return {
-                "kind": "probable",
-                "max_outputs": self.max_outputs,
-                "output_probability": self.output_probability,
-            }
-        names = [target.name for target in targets if target.name is not None]
-        return {"kind": self.target, **({self.target: names} if names else {})}
+        return target_request(
+            self.target, targets, max_outputs=self.max_outputs, output_probability=self.output_probability
+        )
 
     def numeric(self) -> dict[str, Any]:
         """Returns the options, other than target and dtype, that enter the configuration's id.
@@ -91,6 +106,12 @@ class TraceOptions:
             value = getattr(self, name)
             if value != getattr(TraceOptions, name):
                 found[name] = [list(pair) for pair in value] if name == "silent" else value
+        if self.explain_attention:
+            found |= {
+                "explain_attention": [list(head) for head in self.explain_attention],
+                "explain_keys": self.explain_keys,
+                "explain_pairs": self.explain_pairs,
+            }
         return found
 
     def as_json(self) -> dict[str, Any]:

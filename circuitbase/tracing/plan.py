@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 from circuitbase.graph.trace import DictionaryIdentity, ModelIdentity, TracedPrompt
 from circuitbase.schema import identity
-from circuitbase.tracing.options import TRACER_VERSION, TraceOptions
+from circuitbase.tracing.components.component_options import ComponentOptions
+from circuitbase.tracing.components.component_request import component_prompt
+from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.targets import AskedTarget, check_targets
-
-KIND = "features"
 
 
 @dataclass(frozen=True)
@@ -21,22 +21,27 @@ class Plan:
 
 def plan(
     model: ModelIdentity,
-    dictionary: DictionaryIdentity,
+    dictionary: DictionaryIdentity | None,
     prompt: TracedPrompt,
     targets: tuple[AskedTarget, ...],
-    options: TraceOptions,
+    options: TraceOptions | ComponentOptions,
 ) -> Plan:
-    """Returns the ids of a trace to be made; raises InputError for targets that cannot be traced."""
+    """Returns the ids of a trace to be made; raises InputError for targets that cannot be traced.
+
+    A component trace needs no dictionary.
+    """
+    if options.kind == ComponentOptions.kind:
+        prompt = component_prompt(prompt)
     check_targets(targets, kind=options.target, model=model)
     asked = asked_targets(targets, options=options)
     configuration = identity.configuration_id(
-        kind=KIND,
+        kind=options.kind,
         model_digest=model.digest,
-        dictionary_digest=dictionary.digest,
+        dictionary_digest=dictionary.digest if dictionary else None,
         targets=options.request(asked),
         options=options.numeric(),
         dtype=options.dtype,
-        tracer_version=TRACER_VERSION,
+        tracer_version=options.tracer_version,
     )
     return Plan(
         trace_id=identity.trace_id(
@@ -50,7 +55,9 @@ def plan(
     )
 
 
-def asked_targets(targets: tuple[AskedTarget, ...], *, options: TraceOptions) -> tuple[AskedTarget, ...]:
+def asked_targets(
+    targets: tuple[AskedTarget, ...], *, options: TraceOptions | ComponentOptions
+) -> tuple[AskedTarget, ...]:
     """Returns the targets that the request names; none where the most probable tokens are asked for.
 
     What a prompt set says of a prompt's answer is no part of a trace of the probable tokens.

@@ -8,6 +8,7 @@ import torch
 
 from circuitbase.errors import InputError, ModelError
 from circuitbase.graph.trace import TracedPrompt
+from circuitbase.tracing.attention.explained_heads import check_heads, resolved_heads
 from circuitbase.tracing.dictionaries import Dictionary, check_fits
 from circuitbase.tracing.frozen import freeze
 from circuitbase.tracing.models import TracedModel
@@ -41,6 +42,8 @@ def asked_prompts(
 ) -> list[AskedPrompt]:
     """Returns prompts with their targets; raises InputError if anything does not go together."""
     check_fits(model, dictionary, dtype=options.dtype)
+    n_heads = model.parts.blocks[0].attention.W_O.shape[0]
+    check_heads(options.explain_attention, n_layers=model.identity.n_layers, n_heads=n_heads)
     given = [()] * len(prompts) if targets is None else list(targets)
     if len(given) != len(prompts):
         raise InputError(f"there must be targets for each of the {len(prompts)} prompts, got {len(given)}")
@@ -51,6 +54,7 @@ def asked_prompts(
     ]
     for each in asked:
         check_asked(dictionary, each.prompt, silent=options.silent, targets=each.targets)
+        resolved_heads(options.explain_attention, n_positions=len(each.prompt.token_ids))
     return asked
 
 

@@ -163,3 +163,13 @@ def check_targets(targets: tuple[AskedTarget, ...], *, kind: str, model: ModelId
     problems = [problem for target in targets for problem in target.problems(model)]
     if problems:
         raise InputError("; ".join(problems))
+
+
+def target_request(
+    kind: str, targets: tuple[AskedTarget, ...], *, max_outputs: int, output_probability: float
+) -> dict[str, Any]:
+    """Returns the target request that enters a configuration's id: nothing of one prompt in it."""
+    if kind == "probable":
+        return {"kind": kind, "max_outputs": max_outputs, "output_probability": output_probability}
+    names = [target.name for target in targets if target.name is not None]
+    return {"kind": kind, **({kind: names} if names else {})}

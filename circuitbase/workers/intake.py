@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Literal
 from circuitbase.errors import InputError
 from circuitbase.schema.identity import sha256
 from circuitbase.store.prompt_line import BadLine, PromptLine
+from circuitbase.tracing.attention.explained_heads import resolved_heads
 from circuitbase.tracing.options import TargetKind
 from circuitbase.workers.prepared_prompt import PreparedPrompt, prepare
 
@@ -61,17 +62,22 @@ class Intake:
 
 @contextmanager
 def intake(
-    lines: Iterable[PromptLine | BadLine], tokenizer: "PromptTokenizer", *, chat: bool = False
+    lines: Iterable[PromptLine | BadLine],
+    tokenizer: "PromptTokenizer",
+    *,
+    chat: bool = False,
+    explain_attention: tuple[tuple[int, int, int], ...] = (),
 ) -> Iterator[Intake]:
     """Yields what the lines held, all of them read; its prompts can be read inside the block.
 
-    With `chat` prompts go through the model's chat template.
+    With `chat` prompts go through the model's chat template. A prompt that lacks a query position of
+    `explain_attention` is bad.
     """
     seen: dict[str, tuple[int, str]] = {}
     with tempfile.TemporaryFile("w+", encoding="ascii", prefix="circuitbase-prompts-") as file:
         found = Intake(file)
         for line in lines:
-            _take(line, found, tokenizer, seen, chat=chat)
+            _take(line, found, tokenizer, seen, chat=chat, explain_attention=explain_attention)
         yield found
 
 
@@ -82,12 +88,14 @@ def _take(
     seen: dict[str, tuple[int, str]],
     *,
     chat: bool,
+    explain_attention: tuple[tuple[int, int, int], ...],
 ) -> None:
     if isinstance(line, BadLine):
         found.bad.append((line.number, line.problem))
         return
     try:
         prompt = prepare(line, tokenizer, chat=chat)
+        resolved_heads(explain_attention, n_positions=len(prompt.prompt.token_ids))
     except InputError as error:
         found.bad.append((line.number, str(error)))
         return

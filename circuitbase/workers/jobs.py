@@ -151,7 +151,8 @@ def key(trace_id: str) -> str:
 
 def _options(found: dict[str, Any]) -> TraceOptions:
     silent = tuple((layer, feature) for layer, feature in found["silent"])
-    return TraceOptions(**{**found, "silent": silent})
+    heads = tuple((layer, head, query) for layer, head, query in found.get("explain_attention", ()))
+    return TraceOptions(**{**found, "silent": silent, "explain_attention": heads})
 
 
 def _of_set(prompt_set: str) -> str:

@@ -8,6 +8,7 @@ from circuitbase.ingest.connection import open_driver
 from circuitbase.ingest.migrations import ensure_schema
 from circuitbase.settings import Settings
 from circuitbase.store.prompt_line import BadLine, PromptLine
+from circuitbase.tracing.attention.explained_heads import check_heads_of
 from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
 from circuitbase.tracing.named_features import check_features
 from circuitbase.tracing.options import TargetKind, TraceOptions
@@ -76,11 +77,12 @@ def submit(
     model = read_model_identity(asked.model)
     dictionary = read_dictionary_identity(asked.dictionary, model=model, any_model_name=asked.any_model_name)
     check_features(asked.options.silent, model=model, dictionary=dictionary)
+    check_heads_of(asked.options.explain_attention, model=asked.model)
     tokenizer = PromptTokenizer(asked.model)
     with (
         open_redis(settings) as client,
         open_driver(settings) as driver,
-        intake(lines, tokenizer, chat=asked.chat) as found,
+        intake(lines, tokenizer, chat=asked.chat, explain_attention=asked.options.explain_attention) as found,
     ):
         target = found.resolved(asked.target)
         bad = found.bad_for(target)

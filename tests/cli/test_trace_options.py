@@ -39,8 +39,10 @@ def traced(given: list[str]) -> Traced:
 def test_every_option_of_a_trace_reaches_its_file(given: list[str], tmp_path: Path) -> None:
     file = str(tmp_path / "t.safetensors")
     arguments = "--node-threshold 0.7 --edge-threshold 0.9 --max-outputs 3 --output-probability 0.5 --max-features 9"
-    more = "--keep-mass 0.8 --silent 1/3 --silent L00/F00002 --heads --dtype bfloat16 --out"
-    result = CliRunner().invoke(main, ["trace", PROMPT, *given, *arguments.split(), *more.split(), file])
+    more = "--keep-mass 0.8 --silent 1/3 --silent L00/F00002 --heads --dtype bfloat16"
+    explain = "--explain-attention 1/0 --explain-attention L01/head/1@-2 --explain-keys 2 --explain-pairs 9 --out"
+    every = [*arguments.split(), *more.split(), *explain.split(), file]
+    result = CliRunner().invoke(main, ["trace", PROMPT, *given, *every])
     assert result.exit_code == 0, result.output
     expected = TraceOptions(
         node_threshold=0.7,
@@ -51,6 +53,9 @@ def test_every_option_of_a_trace_reaches_its_file(given: list[str], tmp_path: Pa
         keep_mass=0.8,
         silent=((0, 2), (1, 3)),
         heads=True,
+        explain_attention=((1, 0, -1), (1, 1, -2)),
+        explain_keys=2,
+        explain_pairs=9,
         dtype="bfloat16",
     )
     metadata = read_trace(file).metadata
@@ -82,6 +87,23 @@ def test_silent_nodes_come_with_their_margin_the_nearest_to_firing_first(traced:
     assert margins[0] >= 0
     assert {row["node"] for row in found["silent_nodes"]} <= {f"L01/F0000{feature}" for feature in range(4)}
     assert "silent_nodes" not in traced()
+
+
+def test_explained_attention_shows_links_whose_accounts_close_and_their_strongest_pairs(
+    traced: Traced, given: list[str]
+) -> None:
+    links = traced("--explain-attention", "1/0", "--explain-attention", "1/1@3", "--top", "4")["attention_links"]
+    assert [(row["link"], row["query"]) for row in links] == [("L01/head/1/link", 3)] * 3 + [("L01/head/0/link", 5)] * 3
+    for row in links:
+        assert row["pairs"] + row["bias"] + row["rest"] == pytest.approx(row["score"], abs=1e-5)
+        sizes = [abs(pair["score"]) for pair in row["strongest_pairs"]]
+        assert sizes == sorted(sizes, reverse=True)
+        assert len(sizes) == 4
+    assert "attention_links" not in traced()
+    arguments = ["--explain-attention", "1/0", "--explain-keys", "1", "--table", "--top", "2"]
+    shown = CliRunner().invoke(main, ["trace", PROMPT, *given, *arguments]).stdout
+    assert "Attention links" in shown
+    assert shown.count("L01/head/0 5 → ") == 2
 
 
 def test_heads_show_the_strongest_part_of_each_strongest_edge(traced: Traced, given: list[str], tmp_path: Path) -> None:
@@ -134,6 +156,12 @@ def test_a_trace_can_be_made_in_any_dtype(dtype: str, traced: Traced) -> None:
         (("--max-features", "0"), "max_features must be at least 1, got 0"),
         (("--silent", "3"), "--silent should name a feature as LAYER/FEATURE, such as 2/115 or L02/F00115, got '3'"),
         (("--silent", "0/99"), "in this dictionary, got 0/99"),
+        (("--explain-attention", "1"), "--explain-attention should name a head as LAYER/HEAD or LAYER/HEAD@QUERY"),
+        (("--explain-attention", "1/0@last"), "such as 2/1 or 2/1@-1, got '1/0@last'"),
+        (("--explain-attention", "2/0"), "a head must have a layer from 0 to 1 and an index from 0 to 1 in this model"),
+        (("--explain-attention", "1/1@6"), "the query position of a head must be -6 to 5 on this prompt, got 1/1@6"),
+        (("--explain-keys", "2"), "--explain-keys has no part in a trace without --explain-attention; give that too"),
+        (("--explain-attention", "1/1", "--explain-pairs", "0"), "explain_pairs must be at least 1, got 0"),
         (("--device", "cpu", "--device-map", "auto"), "leave out one"),
         (("--tf32",), "--tf32 is for a GPU, and this trace is made on the CPU"),
         (("--device", "mps"), "the device must be one of this machine's"),

@@ -236,7 +236,8 @@ def test_kept_nodes_hold_the_fraction_of_influence_asked_for(graph: EdgeList, fr
     assert influence[kept].sum() >= fraction * total - 1e-12
     if kept.any():
         smallest = influence[kept].min()
-        assert influence[kept & (influence > smallest)].sum() < fraction * total + 1e-12
+        larger = influence > smallest * (1 + 1e-10)  # what is equal but for rounding stays together
+        assert influence[kept & larger].sum() < fraction * total + 1e-12
 
 
 @given(edge_lists(), FRACTIONS, FRACTIONS)

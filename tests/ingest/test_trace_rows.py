@@ -36,6 +36,7 @@ def test_node_rows_hold_the_columns_as_python_numbers_and_end_in_their_unit():
         "layer": int(trace.graph.node_layer[place]),
         "position": int(trace.graph.node_position[place]),
         "token": trace.metadata.prompt.token_strings[trace.graph.node_position[place]],
+        "key_position": None,
         "activation": float(trace.graph.node_activation[place]),
         "influence": float(trace.graph.node_influence[place]),
         "preactivation": float(trace.graph.node_preactivation[place]),

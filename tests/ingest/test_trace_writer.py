@@ -16,7 +16,7 @@ from circuitbase.schema.kinds import NodeKind
 from circuitbase.settings import Settings
 from circuitbase.tracing.options import RoleTarget, TraceOptions
 from tests.ingest.contents import contents, counts, rows, value
-from tests.synthetic import synthetic_trace, synthetic_traces
+from tests.synthetic import synthetic_trace, synthetic_traces, with_links
 from tests.tiny_models import tiny_trace
 
 DATABASE = "neo4j"
@@ -56,6 +56,26 @@ def test_the_database_holds_what_the_trace_holds(database: Driver):
     np.testing.assert_array_equal([row["t"] for row in edges], graph.edge_target)
     np.testing.assert_array_equal(np.array([row["w"] for row in edges], np.float32), graph.edge_weight)
     np.testing.assert_array_equal(np.array([row["i"] for row in edges], np.float32), graph.edge_influence)
+
+
+def test_explained_attention_is_stored_as_pairs_between_trace_nodes(database: Driver):
+    trace = with_links(synthetic_trace(0))
+    graph = trace.graph
+    store(database, trace)
+    found = rows(
+        database,
+        "MATCH (q:TraceNode)-[p:LOOKS_FOR]->(k:TraceNode) "
+        "RETURN p.link AS link, q.index AS query_node, k.index AS key_node, p.score AS score, "
+        "p.attention AS attention ORDER BY link, query_node, key_node",
+    )
+    for name in ("link", "query_node", "key_node", "score", "attention"):
+        np.testing.assert_array_equal([row[name] for row in found], getattr(graph, f"pair_{name}"))
+    links = rows(
+        database,
+        "MATCH (n:TraceNode)-[:OF]->(u:AttentionLink) RETURN u.name AS name, n.key_position AS key ORDER BY key",
+    )
+    assert links == [{"name": "L02/head/1/link", "key": 0}, {"name": "L02/head/1/link", "key": 4}]
+    assert store(database, trace).array_digest == value(database, "MATCH (t:Trace) RETURN t.array_digest")
 
 
 def test_a_trace_is_tied_to_its_prompt_configuration_dictionary_and_model(database: Driver):

@@ -11,7 +11,7 @@ from circuitbase.settings import Settings
 from circuitbase.store.trace_store import TraceStore
 from tests.queries.conftest import StoredSets
 from tests.queries.stored import put_traces
-from tests.synthetic import synthetic_traces
+from tests.synthetic import synthetic_traces, with_links
 
 
 def whole(driver: Driver, prompt_set: str | None = None) -> Digest:
@@ -44,6 +44,23 @@ def test_what_is_added_and_removed_again_leaves_no_mark(stored_sets: StoredSets)
         assert whole(driver).digest != before.digest
         remove_trace(driver, trace.metadata.trace_id, store=store, database="neo4j")
     assert whole(driver) == before
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "MATCH ()-[p:LOOKS_FOR]->() WITH p LIMIT 1 SET p.score = p.score * 1.0001",
+        "MATCH ()-[p:LOOKS_FOR]->() WITH p LIMIT 1 SET p.attention = p.attention + 0.01",
+        "MATCH ()-[p:LOOKS_FOR]->() WITH p LIMIT 1 DELETE p",
+        "MATCH (n:TraceNode) WHERE n.key_position = 0 SET n.key_position = 1",
+    ],
+)
+def test_any_change_of_explained_attention_shows(database: Driver, settings: Settings, change: str) -> None:
+    migrate(database, database="neo4j")
+    put_traces(database, settings, "words", [with_links(synthetic_traces(1)[0])])
+    before = whole(database)
+    database.execute_query(change)
+    assert whole(database).digest != before.digest
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from circuitbase.queries.reading import run_read_only
 from circuitbase.schema.cypher_names import undeclared_names
 from circuitbase.tracing.options import TraceOptions
 from tests.queries.conftest import StoredSets
-from tests.synthetic import synthetic_traces
+from tests.synthetic import synthetic_traces, with_links
 
 # What a query shows only where a sign is open, which synthetic traces need not have.
 MAY_BE_EMPTY = {"sign-disagreement"}
@@ -20,6 +20,15 @@ def put_prompt_with_an_answer(stored: StoredSets) -> None:
     entry = SetPrompt(trace.metadata.prompt_id, trace.metadata.prompt, answer="word3", distractor="word4")
     put_prompts(stored.driver, "answered", [entry], database="neo4j")
     store_trace(stored.driver, trace, database="neo4j")
+
+
+def put_trace_with_links(stored: StoredSets) -> None:
+    """Stores a trace whose attention was explained."""
+    (trace,) = synthetic_traces(1, first_seed=901)
+    put_prompts(
+        stored.driver, "capital-en", [SetPrompt(trace.metadata.prompt_id, trace.metadata.prompt)], database="neo4j"
+    )
+    store_trace(stored.driver, with_links(trace), database="neo4j")
 
 
 def test_there_are_at_least_ten_named_queries() -> None:
@@ -38,6 +47,7 @@ def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str
 
 def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets) -> None:
     put_prompt_with_an_answer(stored_sets)
+    put_trace_with_links(stored_sets)
     for name in library.names():
         query = library.load(name)
         found = run_read_only(stored_sets.driver, query.text, query.arguments({}), database="neo4j")
@@ -59,8 +69,36 @@ def test_the_account_of_every_stored_trace_closes(stored_sets: StoredSets) -> No
     assert max(row["violation"] for row in rows) < 1e-5
 
 
+def test_the_account_of_an_attention_link_closes_over_its_pairs(stored_sets: StoredSets) -> None:
+    put_trace_with_links(stored_sets)
+    query = library.load("account")
+    rows = run_read_only(stored_sets.driver, query.text, query.arguments({"limit": 10_000}), database="neo4j").rows
+    links = [row for row in rows if row["target"].endswith("/link")]
+    assert sorted(row["edges"] for row in links) == [0.5, 1.0]
+    assert max(row["violation"] for row in rows) < 1e-5
+
+
+def test_the_pairs_of_a_head_are_found_the_strongest_first(stored_sets: StoredSets) -> None:
+    put_trace_with_links(stored_sets)
+    query = library.load("attention-pairs")
+    rows = run_read_only(stored_sets.driver, query.text, query.arguments({"head": "L02/head/1"}), database="neo4j").rows
+    assert [abs(row["pair_score"]) for row in rows] == [1.0, 0.5, 0.5, 0.5, 0.25, 0.25]
+    assert rows[0]["pair_score"] == 1.0
+    assert (rows[0]["attention"], rows[0]["score"], rows[0]["key"]) == (0.75, 2.0, 0)
+    other = query.arguments({"head": "L02/head/10"})
+    assert run_read_only(stored_sets.driver, query.text, other, database="neo4j").rows == ()
+
+
+def test_units_that_a_head_looks_for_are_counted_once_per_trace(stored_sets: StoredSets) -> None:
+    put_trace_with_links(stored_sets)
+    query = library.load("attention-units")
+    rows = run_read_only(stored_sets.driver, query.text, query.arguments({}), database="neo4j").rows
+    assert {row["traces"] for row in rows} == {1}
+    assert rows[0]["mean_score"] == 1.25
+
+
 def test_an_unknown_query_is_answered_with_the_known_ones() -> None:
-    with pytest.raises(QueryError, match=r"no query 'acount'; the named queries are account, circuit-edges"):
+    with pytest.raises(QueryError, match=r"no query 'acount'; the named queries are account, attention-pairs"):
         library.load("acount")
 
 

@@ -2,13 +2,14 @@ import pytest
 from neo4j import Driver
 
 from circuitbase.errors import DatabaseError, StoreError
+from circuitbase.queries.digest import digest
 from circuitbase.queries.removal import remove_set, remove_trace
 from circuitbase.queries.rollup import rebuild, roll_up
 from circuitbase.settings import Settings
 from circuitbase.store.trace_store import TraceStore
 from tests.queries.expected_sums import assert_sums_equal, expected_sums, stored_sums
 from tests.queries.stored import put_traces
-from tests.synthetic import synthetic_traces
+from tests.synthetic import synthetic_traces, with_links
 
 
 def count(driver: Driver, label: str) -> int:
@@ -48,6 +49,22 @@ def test_removing_every_trace_leaves_no_sum_and_no_activation(
     for label in ("Trace", "RemovedTrace", "TraceNode", "Rollup"):
         assert count(database, label) == 0, label
     assert count(database, "Prompt") == 3
+
+
+def test_removing_a_trace_with_explained_attention_leaves_nothing_of_it(
+    database: Driver, settings: Settings, store: TraceStore
+) -> None:
+    plain, explained = synthetic_traces(2)
+    put_traces(database, settings, "words", [plain])
+    before = digest(database, prompt_set=None, database="neo4j").digest
+    (trace,) = put_traces(database, settings, "others", [with_links(explained)])
+    assert relationships(database, "LOOKS_FOR") == 6
+    roll_up(database, store=store, prompt_set="others", database="neo4j")
+    removed = remove_trace(database, trace.metadata.trace_id, store=store, database="neo4j")
+    assert (removed.nodes, removed.edges) == (trace.graph.n_nodes, trace.graph.n_edges)
+    assert relationships(database, "LOOKS_FOR") == 0
+    remove_set(database, "others", database="neo4j")
+    assert digest(database, prompt_set=None, database="neo4j").digest == before
 
 
 def test_a_trace_that_is_not_summed_yet_is_removed_without_its_file(

@@ -227,7 +227,7 @@ def test_unsorted_edges_are_refused() -> None:
 
 
 def test_arrays_that_this_version_does_not_know_are_left_alone() -> None:
-    arrays = TRACE.graph.arrays() | {"pair_score": np.zeros(4, np.float32)}
+    arrays = TRACE.graph.arrays() | {"later_score": np.zeros(4, np.float32)}
     assert from_bytes(file_of(arrays), name="a").metadata == TRACE.metadata
 
 
@@ -246,7 +246,7 @@ def test_a_pickle_under_the_name_of_a_trace_never_runs(tmp_path: Path) -> None:
     content = pickle.dumps(Runs(ran))
     refusal(content)
     refusal(CONTENT + content)
-    arrays = TRACE.graph.arrays() | {"pair_score": np.frombuffer(content, np.uint8)}
+    arrays = TRACE.graph.arrays() | {"later_score": np.frombuffer(content, np.uint8)}
     from_bytes(file_of(arrays), name="a")
     assert not ran.exists()
     pickle.loads(content)

@@ -18,7 +18,13 @@ def test_there_is_a_tiny_model_of_every_supported_architecture() -> None:
 def test_sizes_are_read_whatever_an_architecture_calls_them(architecture: str, tmp_path: Path) -> None:
     folder = write_tiny_model(tmp_path / "model", architecture=architecture, n_layers=3, n_positions=12)
     assert read_model_config(folder) == ModelConfig(
-        architecture=architecture, n_layers=3, d_model=16, d_vocab=29, n_positions=12, bos_token=0
+        architecture=architecture,
+        n_layers=3,
+        d_model=16,
+        d_vocab=29,
+        n_positions=12,
+        n_heads=2 if architecture.startswith("GPT2") else 4,
+        bos_token=0,
     )
 
 

@@ -66,6 +66,14 @@ def test_a_line_that_the_model_cannot_read_is_bad(take: Take, bad: PromptLine | 
     assert [prompt.line.number for prompt in found.prompts("probable")] == [1, 4]
 
 
+def test_a_prompt_without_the_position_whose_attention_is_asked_for_is_bad(tokenizer: PromptTokenizer) -> None:
+    lines = [line(1), line(2, "the alpha of beta is")]
+    with intake(lines, tokenizer, explain_attention=((1, 0, 4),)) as found:
+        assert [number for number, _ in found.bad] == [1]
+        assert "the query position of a head must be -4 to 3 on this prompt, got 1/0@4" in found.bad[0][1]
+        assert found.good == 1
+
+
 def test_auto_means_roles_when_all_prompts_answer_alike(take: Take) -> None:
     answered = line(1, answer="beta")
     compared = line(2, "the mu", answer="beta", distractor="gamma")

@@ -41,6 +41,9 @@ def test_every_option_survives_the_record(client: redis.Redis) -> None:
         silent=((1, 7), (0, 3)),
         heads=True,
         tf32=True,
+        explain_attention=((1, 0, -1), (0, 1, 3)),
+        explain_keys=2,
+        explain_pairs=10,
     )
     untouched = TraceOptions()
     left_alone = [each.name for each in fields(options) if getattr(options, each.name) == getattr(untouched, each.name)]

@@ -39,6 +39,13 @@ def component_model(model: TracedModel) -> ComponentModel:
     )
 
 
+def attention_layer(model: TracedModel, layer: int) -> AttentionLayer:
+    """Returns one attention layer of a model, without copies of the others."""
+    config = getattr(model.module.config, "text_config", model.module.config)
+    block = model.parts.blocks[layer]
+    return _attention_layer(block, _rotations(_text_module(model.module), block), config)
+
+
 def _text_module(module: Any) -> Any:
     """Returns the module of the text model: the one with the blocks and, where there are any, the rotations."""
     for name in ("transformer", "gpt_neox"):

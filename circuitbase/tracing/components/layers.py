@@ -100,7 +100,15 @@ class AttentionLayer:
         bias: Float[Tensor, "group d_out"] | None,
     ) -> Float[Tensor, "batch position head d_out"]:
         """Returns what heads read of the residual stream behind the layer's norm, through a weight per group."""
-        x = normed(self.norm, x)
+        return self.joined(normed(self.norm, x), weight, bias)
+
+    def joined(
+        self,
+        x: Float[Tensor, "batch position *head d_model"],
+        weight: Float[Tensor, "group d_model d_out"],
+        bias: Float[Tensor, "group d_out"] | None,
+    ) -> Float[Tensor, "batch position head d_out"]:
+        """Returns what heads make, through a weight per group, of what is behind the layer's norm."""
         each = self.n_heads // weight.shape[0]
         if x.dim() == 3:
             n_groups, d_model, d_out = weight.shape
@@ -116,13 +124,13 @@ class AttentionLayer:
         self, queries: Float[Tensor, "batch position head d_head"]
     ) -> Float[Tensor, "batch position head d_head"]:
         """Returns queries as they meet keys: behind their norm and rotation."""
-        return self._rotated(normed_heads(self.scoring.query_norm, queries))
+        return self.rotated(normed_heads(self.scoring.query_norm, queries))
 
     def rotated_keys(
         self, keys: Float[Tensor, "batch position head d_head"]
     ) -> Float[Tensor, "batch position head d_head"]:
         """Returns keys as they meet queries: behind their norm and rotation."""
-        return self._rotated(normed_heads(self.scoring.key_norm, keys))
+        return self.rotated(normed_heads(self.scoring.key_norm, keys))
 
     def scores(
         self,
@@ -183,17 +191,27 @@ class AttentionLayer:
         seen = behind >= 0 if self.scoring.causal else torch.ones_like(behind, dtype=torch.bool)
         return seen if self.scoring.window is None else seen & (behind < self.scoring.window)
 
-    def _rotated(
+    def rotated(
         self, vectors: Float[Tensor, "batch position head d_head"]
     ) -> Float[Tensor, "batch position head d_head"]:
+        """Returns queries or keys, behind their norm, turned by their position."""
         if self.scoring.rotations is None:
             return vectors
         cosines, sines = self.scoring.rotations(vectors.shape[1])
-        cosines, sines = cosines.to(vectors)[:, None], sines.to(vectors)[:, None]
-        turned, kept = vectors.split((cosines.shape[-1], vectors.shape[-1] - cosines.shape[-1]), dim=-1)
-        first, second = turned.chunk(2, dim=-1)
-        turned = turned * cosines + torch.cat((-second, first), dim=-1) * sines
-        return torch.cat((turned, kept), dim=-1)
+        return turned(vectors, cosines[:, None], sines[:, None])
+
+
+def turned(
+    vectors: Float[Tensor, "*place d_head"],
+    cosines: Float[Tensor, "*position d_rotary"],
+    sines: Float[Tensor, "*position d_rotary"],
+) -> Float[Tensor, "*place d_head"]:
+    """Returns queries or keys turned as their positions say; what lies beyond the rotary width stays."""
+    cosines, sines = cosines.to(vectors), sines.to(vectors)
+    head, kept = vectors.split((cosines.shape[-1], vectors.shape[-1] - cosines.shape[-1]), dim=-1)
+    first, second = head.chunk(2, dim=-1)
+    head = head * cosines + torch.cat((-second, first), dim=-1) * sines
+    return torch.cat((head, kept), dim=-1)
 
 
 @dataclass(frozen=True)
@@ -217,7 +235,10 @@ class MlpLayer:
 
     def neurons(self, x: Float[Tensor, "*batch position d_model"]) -> Float[Tensor, "*batch position neuron"]:
         """Returns the neurons' activations: what the output weight multiplies."""
-        x = normed(self.norm, x)
+        return self.neurons_behind(normed(self.norm, x))
+
+    def neurons_behind(self, x: Float[Tensor, "*batch position d_model"]) -> Float[Tensor, "*batch position neuron"]:
+        """Returns the neurons' activations, given what is behind the MLP's norm."""
         into = x @ self.W_in if self.b_in is None else x @ self.W_in + self.b_in
         if self.W_gate is None:
             return self.activation(into)

@@ -34,9 +34,20 @@ def shaped_over(
     return vectors * norm.weight.to(vectors) / over
 
 
+def unshaped_over(
+    norm: Norm, reads: Float[Tensor, "*place d_model"], whole: Float[Tensor, "*place d_model"]
+) -> Float[Tensor, "*place d_model"]:
+    """Returns what reads the result of `shaped_over` as what reads the vectors it was given: its transpose."""
+    reads = reads * norm.weight.to(reads)
+    if norm.centred:
+        reads = reads - reads.mean(-1, keepdim=True)
+    return reads / denominator(norm, whole)[..., None]
+
+
 def denominator(norm: Norm, x: Float[Tensor, "*place d_model"]) -> Float[Tensor, " *place"]:
     """Returns what a norm divides by."""
-    variance = x.var(-1, correction=0) if norm.centred else x.square().mean(-1)
+    centred = x - x.mean(-1, keepdim=True) if norm.centred else x
+    variance = centred.square().mean(-1)  # not `var`, which warns where there are no places
     return (variance + norm.epsilon).sqrt()
 
 
@@ -57,6 +68,40 @@ def pulled(
         gradient = gradient - gradient.mean(-1, keepdim=True)
     along = gradient @ direction[..., None] / x.shape[-1]
     return (gradient - along * direction[..., None, :]) / over[..., None]
+
+
+def pushed(
+    norm: Norm | None, rows: Float[Tensor, "row *place d_model"], x: Float[Tensor, "*place d_model"]
+) -> Float[Tensor, "row *place d_model"]:
+    """Returns what rows that are added to a norm's input `x` add, to first order, to its output.
+
+    A norm forgets the scale of its input, so rows along `x` all but vanish: the differences are taken in double
+    precision.
+    """
+    if norm is None:
+        return rows
+    rows, x, dtype = rows.double(), x.double(), rows.dtype
+    over = denominator(norm, x)[..., None]
+    direction = (x - x.mean(-1, keepdim=True) if norm.centred else x) / over
+    if norm.centred:
+        rows = rows - rows.mean(-1, keepdim=True)
+    along = (rows * direction).mean(-1, keepdim=True)
+    return ((rows - along * direction) / over * norm.weight.to(rows)).to(dtype)
+
+
+def pushed_heads(
+    norm: "HeadNorm | None",
+    rows: Float[Tensor, "row position head d_head"],
+    vectors: Float[Tensor, "position head d_head"],
+) -> Float[Tensor, "row position head d_head"]:
+    """Returns what rows that are added to queries or keys add, to first order, to what their norm makes of them."""
+    if norm is None:
+        return rows
+    rows, vectors, dtype = rows.double(), vectors.double(), rows.dtype
+    over = head_denominator(norm, vectors[None])[0]
+    direction = vectors / over
+    along = (rows * direction).mean((-2, -1) if norm.joint else -1, keepdim=True)
+    return ((rows - along * direction) / over * norm.weight.to(rows)).to(dtype)
 
 
 def normed_heads(

@@ -1,0 +1,143 @@
+"""Component traces: from a prompt's tokens to a graph of heads, MLPs, neurons and links, with nothing frozen."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from circuitbase.errors import ModelError
+from circuitbase.graph.trace import Trace, TracedPrompt, TraceMetadata
+from circuitbase.tracing.assembly import assemble
+from circuitbase.tracing.components.component_model import ComponentModel
+from circuitbase.tracing.components.component_nodes import ComponentNodes, component_nodes
+from circuitbase.tracing.components.component_options import ComponentOptions
+from circuitbase.tracing.components.component_outputs import component_outputs
+from circuitbase.tracing.components.component_request import component_prompt
+from circuitbase.tracing.components.component_rows import ComponentRows, component_rows
+from circuitbase.tracing.components.effects_on_parts import TracedParts, effects_on_layer, effects_on_stream
+from circuitbase.tracing.components.hugging_face import component_model
+from circuitbase.tracing.components.propagation import End, propagated
+from circuitbase.tracing.components.seen import seen_prompt
+from circuitbase.tracing.components.source_grid import source_grid
+from circuitbase.tracing.components.summed_positions import summed_positions
+from circuitbase.tracing.models import TracedModel
+from circuitbase.tracing.nodes import Nodes
+from circuitbase.tracing.outputs import facts
+from circuitbase.tracing.plan import asked_targets
+from circuitbase.tracing.targets import AskedTarget, RoleTarget, check_targets
+from circuitbase.tracing.traced_rows import TracedRows
+
+
+@torch.no_grad()
+def trace_components(
+    model: TracedModel,
+    prompt: TracedPrompt,
+    options: ComponentOptions,
+    *,
+    roles: tuple[AskedTarget, ...] = (),
+) -> Trace:
+    """Returns the graph of one prompt by the model's own parts.
+
+    An edge's weight is the source's write times the gradient, at what the target reads, of the outputs' weighted
+    sum through the target (into an output: of that output alone): what the outputs lose, to first order, when this
+    part of the target's input is left out. Positive supports the outputs. Every position has nodes. Raises
+    InputError if options and targets do not go together, or if the prompt has one position.
+    """
+    check_targets(roles, kind=options.target, model=model.identity)
+    prompt = component_prompt(prompt)
+    asked = asked_targets(roles, options=options)
+    components = component_model(model)
+    seen = seen_prompt(components, torch.tensor(prompt.token_ids, device=model.device))
+    if not torch.isfinite(seen.logits).all():
+        raise ModelError(
+            f"the model {model.identity.id} should give finite logits on this prompt in {model.dtype}, but does not; "
+            "check its weights"
+        )
+    outputs = component_outputs(
+        components, seen, options=options, targets=asked, token_string=model.tokenizer.token_string
+    )
+    ends = [end for _, end in outputs]
+    found = propagated(components, seen, ends, options)
+    grid = source_grid(seen, found, parallel=components.parallel)
+    nodes = component_nodes(prompt.token_ids, grid, found, [output for output, _ in outputs])
+    rows = list(_rows(TracedParts(components, seen, found, grid, nodes), ends, options))
+    table, traced = _together(nodes, rows)
+    if options.positions == "summed":
+        table, traced = summed_positions(table, traced)
+    assembled = assemble(table, traced, (), left_out=np.zeros(len(table), dtype=bool), options=options)
+    return Trace(
+        metadata=TraceMetadata(
+            kind=options.kind,
+            model=model.identity,
+            dictionary=None,
+            prompt=prompt,
+            request=options.request(asked),
+            options=options.numeric(),
+            dtype=options.dtype,
+            tracer_version=options.tracer_version,
+            targets=tuple(output.target for output, _ in outputs),
+            target_tokens=tuple(target.identity for target in asked),
+            scores=assembled.scores,
+            counts=assembled.counts,
+            facts=facts(model, seen.logits, roles=tuple(target for target in asked if isinstance(target, RoleTarget))),
+            warnings=tuple(_warnings(model, prompt)),
+        ),
+        graph=assembled.graph,
+    )
+
+
+def _rows(parts: TracedParts, ends: Sequence[End], options: ComponentOptions) -> Iterator[ComponentRows]:
+    """Yields the in-edges of every node, in topological order."""
+    model: ComponentModel = parts.model
+    for layer in range(model.n_layers):
+        yield from _of_ends(parts, ends, options, layer=layer)
+        for target, effects in effects_on_layer(parts, layer):
+            yield component_rows(target, effects, options)
+    yield from _of_ends(parts, ends, options, layer=model.n_layers)
+
+
+def _of_ends(
+    parts: TracedParts, ends: Sequence[End], options: ComponentOptions, *, layer: int
+) -> Iterator[ComponentRows]:
+    """Yields the in-edges of the outputs that read the stream before a layer."""
+    places = [place for place, end in enumerate(ends) if end.layer == layer]
+    if not places:
+        return
+    seen = parts.seen
+    position = torch.tensor([ends[place].position for place in places], device=seen.final.device)
+    effects = effects_on_stream(
+        parts,
+        n_units=parts.grid.before_heads[layer],
+        position=position,
+        gradient=torch.stack([ends[place].gradient for place in places]),
+        stream=seen.final if layer == parts.model.n_layers else seen.layers[layer].before,
+        constant=parts.constant_before(layer, behind_attention=False),
+    )
+    yield component_rows(parts.nodes.table.outputs[places], [effects], options)
+
+
+def _together(nodes: ComponentNodes, rows: Sequence[ComponentRows]) -> tuple[Nodes, TracedRows]:
+    """Returns the nodes, with what their accounts must close to, and the rows of all of them."""
+    n_nodes = len(nodes.table)
+    columns = {name: np.zeros(n_nodes) for name in ("absolute_input", "net_input", "bias_effect", "preactivation")}
+    is_traced = np.zeros(n_nodes, dtype=bool)
+    for each in rows:
+        is_traced[each.block.target] = True
+        for name, column in columns.items():
+            column[each.block.target] = getattr(each, name)
+    preactivation = np.where(is_traced, columns.pop("preactivation"), np.nan)
+    traced = TracedRows(
+        blocks=[each.block for each in rows],
+        is_traced=is_traced,
+        unexplained_input=np.zeros(n_nodes),
+        **columns,
+    )
+    return replace(nodes.table, preactivation=preactivation), traced
+
+
+def _warnings(model: TracedModel, prompt: TracedPrompt) -> Iterator[str]:
+    unknown = [place for place, token in enumerate(prompt.token_ids) if model.tokenizer.is_unknown(token)]
+    if unknown:
+        places = ", ".join(map(str, unknown))
+        yield f"the tokenizer does not know the text at position {places}, so the model reads it as unknown"
