@@ -20,6 +20,7 @@ CELL_WIDTH, CELL_HEIGHT = 0.46, 0.3  # inches
 LEFT, RIGHT, FOOT, HEAD, BETWEEN, BAR = 0.35, 0.25, 0.35, 0.85, 0.45, 1.05  # inches
 LONGEST_LABEL = 1.2  # inches
 NARROWEST = 6.2  # inches: the title's place
+SHORTEST_BAR = 1.75  # inches: the place of what colours mean
 TITLE, SMALL, CELL = 13.0, 8.5, 6.5  # points
 MOST_NUMBERS = 400  # cells with their number written in
 EMPTY = "#dddddd"
@@ -68,14 +69,20 @@ def heat_map_figure(drawing: HeatMap) -> Figure:
     column_space = FOOT + (_widest(columns) * 0.75 + 0.1 if slanted else 0.2)
     width, height = len(columns) * CELL_WIDTH, len(rows) * CELL_HEIGHT
     whole_width = max(NARROWEST, len(drawing.panels) * (row_space + width) + BETWEEN + BAR + RIGHT)
-    whole_height = column_space + max(height, 1.2) + HEAD + 0.3
+    tallest = max(height, SHORTEST_BAR)
+    whole_height = column_space + tallest + HEAD + 0.3
     figure = Figure(figsize=(whole_width, whole_height), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
     norm = Normalize(-drawing.largest, drawing.largest)
     for number, panel in enumerate(drawing.panels):
         left = row_space + number * (row_space + width)
         axes = figure.add_axes(
-            (left / whole_width, column_space / whole_height, width / whole_width, height / whole_height)
+            (
+                left / whole_width,
+                (column_space + tallest - height) / whole_height,
+                width / whole_width,
+                height / whole_height,
+            )
         )
         _draw_panel(axes, panel, rows=rows, columns=columns, norm=norm, slanted=slanted)
     bar = figure.add_axes(
@@ -83,7 +90,7 @@ def heat_map_figure(drawing: HeatMap) -> Figure:
             (len(drawing.panels) * (row_space + width) + BETWEEN) / whole_width,
             column_space / whole_height,
             0.14 / whole_width,
-            max(height, 1.2) / whole_height,
+            tallest / whole_height,
         )
     )
     _draw_bar(figure, bar, norm, drawing.value_name)
@@ -116,13 +123,14 @@ def _write_numbers(axes: Axes, values: Float[np.ndarray, "row column"], norm: No
         if not np.isnan(value):
             red, green, blue = to_rgb(COLOURS(float(norm(value))))
             dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+            shown = _number(float(value))
             axes.text(
                 column + 0.5,
                 row + 0.5,
-                _number(float(value)),
+                shown,
                 fontsize=CELL,
                 fontfamily=FAMILY,
-                color="white" if dark else "#222222",
+                color="white" if dark else "#999999" if shown == "0" else "#222222",
                 ha="center",
                 va="center",
                 gid="cell",
@@ -130,11 +138,11 @@ def _write_numbers(axes: Axes, values: Float[np.ndarray, "row column"], norm: No
 
 
 def _number(value: float) -> str:
-    """Returns a number of at most five characters, without a sign where it rounds to 0."""
+    """Returns a number of at most five characters; 0 where it rounds to that."""
     if abs(value) >= 99.5:
         return f"{value:.0f}" if abs(value) < 9999.5 else f"{value:.0e}".replace("e+0", "e")
     shown = f"{value:.1f}" if abs(value) >= 9.95 else f"{value:.2f}"
-    return shown.removeprefix("-") if float(shown) == 0 else shown.replace("-", "−")
+    return "0" if float(shown) == 0 else shown.replace("-", "−")
 
 
 def _draw_bar(figure: Figure, axes: Axes, norm: Normalize, name: str) -> None:

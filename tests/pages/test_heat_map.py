@@ -37,9 +37,9 @@ def test_layers_go_upwards_and_cells_have_their_numbers() -> None:
     numbers = {text.get_position(): text.get_text() for text in first.texts if text.get_gid() == "cell"}
     assert numbers == {
         (0.5, 0.5): "1.00",
-        (1.5, 0.5): "0.00",
+        (1.5, 0.5): "0",
         (2.5, 0.5): "−1.00",
-        (0.5, 1.5): "0.00",
+        (0.5, 1.5): "0",
         (2.5, 1.5): "0.25",
     }
 

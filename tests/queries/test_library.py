@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -7,11 +9,18 @@ from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import library
 from circuitbase.queries.reading import run_read_only
+from circuitbase.queries.rollup import roll_up
 from circuitbase.schema.cypher_names import undeclared_names
+from circuitbase.store.trace_store import TraceStore
+from circuitbase.tracing.components.component_options import ComponentOptions
+from circuitbase.tracing.components.component_trace import trace_components
 from circuitbase.tracing.head_roles.roles import BOUNDS, HeadRoles, Role, RoleScores
+from circuitbase.tracing.models import load_model
 from circuitbase.tracing.options import TraceOptions
 from tests.queries.conftest import StoredSets
+from tests.queries.stored import put_traces
 from tests.synthetic import synthetic_traces, with_links
+from tests.tiny_models import write_tiny_model
 
 # What a query shows only where a sign is open, which synthetic traces need not have.
 MAY_BE_EMPTY = {"sign-disagreement"}
@@ -41,6 +50,15 @@ def put_trace_with_links(stored: StoredSets) -> None:
     store_trace(stored.driver, with_links(trace), database="neo4j")
 
 
+def put_component_traces(stored: StoredSets, folder: Path) -> None:
+    """Stores component traces in both sets, and sums them."""
+    model = load_model(write_tiny_model(folder / "model"))
+    for name, text in (("capital-en", "the alpha of beta is"), ("capital-fr", "the gamma of delta is")):
+        trace = trace_components(model, model.tokenizer.read(text), ComponentOptions(neurons=2, prune=False))
+        put_traces(stored.driver, stored.settings, name, [trace])
+    roll_up(stored.driver, store=TraceStore(stored.settings.store_url), prompt_set=None, database="neo4j")
+
+
 def test_there_are_at_least_ten_named_queries() -> None:
     assert len(library.names()) >= 10
 
@@ -55,7 +73,8 @@ def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str
     assert undeclared_names(query.source) == []
 
 
-def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets) -> None:
+def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets, tmp_path: Path) -> None:
+    put_component_traces(stored_sets, tmp_path)
     put_prompt_with_an_answer(stored_sets)
     put_heads_with_a_role(stored_sets)
     put_trace_with_links(stored_sets)

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from jaxtyping import Bool, Float
 
 from circuitbase.errors import InputError
@@ -46,6 +45,8 @@ def write_eap_ig(found: EapIgGraph, path: str | Path) -> None:
     check_suffix(path)
     try:
         if Path(path).suffix == ".pt":
+            import torch  # seconds, which a JSON file need not wait for
+
             torch.save(_as_arrays(found), path)
         else:
             Path(path).write_text(json.dumps(_as_names(found)) + "\n", encoding="utf-8")
@@ -74,6 +75,8 @@ def _sizes(found: EapIgGraph) -> dict[str, Any]:
 
 
 def _as_arrays(found: EapIgGraph) -> dict[str, Any]:
+    import torch
+
     return {
         "cfg": _sizes(found),
         "src_nodes": list(found.graph.source_names),
@@ -117,6 +120,8 @@ def _from_names(path: Path) -> EapIgGraph:
 
 
 def _from_arrays(path: Path) -> EapIgGraph:
+    import torch
+
     try:
         given = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:  # torch raises whatever a broken file makes it

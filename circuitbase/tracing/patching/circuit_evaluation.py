@@ -25,10 +25,11 @@ class Bounds:
 class EvaluatedCircuit:
     """A circuit's faithfulness and that of its complement (the model without the circuit: low is good).
 
-    `n_live` is the number of its edges from which others lead to the logits.
+    `n_live` is the number of its edges from which others lead to the logits, `metrics` the metric of every pair.
     """
 
     kept: Bool[np.ndarray, "source receiver"]
+    metrics: Float64[np.ndarray, " pair"]
     n_edges: int
     n_live: int
     circuit: Faithfulness
@@ -76,6 +77,7 @@ def evaluated(
     found, without = (circuit_metrics(model, batches, mask) for mask in (kept, model.graph.edges & ~kept))
     return EvaluatedCircuit(
         kept=kept,
+        metrics=found,
         n_edges=int(kept.sum()),
         n_live=int(live_edges(model.graph, kept).sum()),
         circuit=faithfulness(found, between.full, between.empty, seed=seed),

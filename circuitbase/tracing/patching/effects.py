@@ -49,3 +49,10 @@ class PatchEffects:
         between = float(self.clean.mean() - self.corrupted.mean())
         above = self.patched.mean(1) - self.corrupted.mean()
         return above / between if between else np.full_like(above, np.nan)
+
+    @property
+    def relative_change(self) -> Float[np.ndarray, " place"]:
+        """Returns mean change / (mean m − mean m'): below 0 the patch takes the clean answer away; NaN if no number."""
+        between = float(self.clean.mean() - self.corrupted.mean())
+        change = self.change.mean(1)
+        return change / between if between else np.full_like(change, np.nan)

@@ -27,9 +27,9 @@ def read(tokenizer: PromptTokenizer, folder: Path, *entries: Any) -> list[Pair]:
 
 
 def test_text_and_token_ids_are_the_same_pair(tokenizer: PromptTokenizer, tmp_path: Path) -> None:
-    ids = {"clean": [26, 2, 28], "corrupted": [0, 26, 3, 28], "correct": 2, "wrong": [3]}
+    ids = {"clean": [27, 2, 28], "corrupted": [0, 27, 3, 28], "correct": 2, "wrong": [3]}
     found = read(tokenizer, tmp_path, GOOD, ids)
-    assert found == [Pair((0, 26, 2, 28), (0, 26, 3, 28), (2,), (3,))] * 2
+    assert found == [Pair((0, 27, 2, 28), (0, 27, 3, 28), (2,), (3,))] * 2
 
 
 def test_several_tokens_may_be_correct_or_wrong_and_neither_need_be_named(
@@ -85,7 +85,7 @@ def test_prompts_of_one_position_are_refused(tmp_path: Path) -> None:
 
 def test_a_model_of_one_position_is_refused(tmp_path: Path) -> None:
     tokenizer = PromptTokenizer(write_tiny_model(tmp_path / "model", bos=False, n_positions=1))
-    with pytest.raises(InputError, match="the model reads one position, .* take a model that reads at least two"):
+    with pytest.raises(InputError, match=r"the model reads one position, .* take a model that reads at least two"):
         read(tokenizer, tmp_path, GOOD)
 
 
@@ -104,5 +104,5 @@ def test_a_file_without_pairs_is_refused(
     (tmp_path / "pairs.json").write_text(content)
     with pytest.raises(InputError, match=sentence):
         read_pairs(tmp_path / "pairs.json", tokenizer)
-    with pytest.raises(InputError, match="cannot be read .* check the path"):
+    with pytest.raises(InputError, match=r"cannot be read .* check the path"):
         read_pairs(tmp_path / "none.json", tokenizer)

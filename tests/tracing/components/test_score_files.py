@@ -73,7 +73,7 @@ def test_unscored_edges_and_what_is_out_of_the_circuit_are_read(tmp_path: Path) 
 
 def test_scores_of_another_model_are_refused(tmp_path: Path) -> None:
     write_scores(random_scores(), tmp_path / "scores.json")
-    with pytest.raises(InputError, match=r"should have exactly the model's 31 edges, but has a0.h1->a1.h0<k>"):
+    with pytest.raises(InputError, match=r"should have exactly the model's 23 edges, but has a0.h0->a1.h1<k>"):
         read_scores(tmp_path / "scores.json", ComponentGraph(2, 1))
     content = json.loads((tmp_path / "scores.json").read_text())
     del content["m1->logits"]
