@@ -1,0 +1,1 @@
+"""Ground truth: small models whose circuits are known, and how well methods find them."""
