@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "worker": "queue",
     "jobs": "queue",
     "trace": "trace",
+    "attribute": "attribute",
     "ingest": "stored",
     "remove": "rollups",
     "rollup": "rollups",
@@ -31,6 +32,10 @@ COMMANDS: dict[str, str] = {
     "attention": "attention",
     "circuit": "circuits",
     "contrast": "circuits",
+    "patch": "patching",
+    "scrub": "patching",
+    "component-circuit": "component_circuits",
+    "heads": "heads",
 }
 
 

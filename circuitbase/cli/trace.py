@@ -84,6 +84,8 @@ def trace(  # noqa: PLR0913  # one parameter per option
     subject = prompt_or_tokens(prompt, tokens, chat=chat)
     check_limits(asked.kind)
     check_kind(options, dictionary=dictionary, any_model_name=any_model_name)
+    if options.kind == ComponentOptions.kind and asked.kind == "features":
+        raise InputError("a trace of components has no features to end in; leave out --feature or give --kind features")
     check_device(device, device_map=device_map, tf32=isinstance(options, TraceOptions) and options.tf32)
     model_place = resolve_model(model)
     dictionary_place = None if dictionary is None else resolve_dictionary(dictionary)
@@ -91,7 +93,7 @@ def trace(  # noqa: PLR0913  # one parameter per option
     tokenizer = PromptTokenizer(model_place)
     read = tokenizer.read(subject, chat=chat)
     targets = asked_targets(asked, tokenizer=tokenizer, prompt=read)
-    options = replace(options, target=asked.kind)  # type: ignore[arg-type]  # a kind that it cannot have is refused
+    options = replace(options, target=asked.kind)  # type: ignore[arg-type]  # the one it cannot have was refused
     check_targets(targets, kind=options.target, model=model_identity)
     if isinstance(options, TraceOptions) and dictionary_place is not None:
         dictionary_identity = read_dictionary_identity(

@@ -9,6 +9,10 @@ MAX_UNITS, MAX_EDGES = 30, 60
 _ROLES: dict[str, Role] = {
     "InputToken": "token",
     "LayerError": "error",
+    "Head": "head",
+    "AttentionLink": "head",
+    "Mlp": "mlp",
+    "Neuron": "mlp",
     "OutputToken": "output",
     "RoleOutput": "output",
     "Direction": "output",
@@ -64,6 +68,8 @@ def _words(unit: CircuitUnit, role: Role, labels: Mapping[str, str]) -> tuple[st
             return unit.name, "output"
         case "error":
             return "error", unit.name
+        case "head" | "mlp":
+            return unit.name.partition("/")[2].replace("/", " ").replace("mlp", "MLP"), unit.name
         case _:
             return labels.get(unit.id, unit.name), unit.name
 

@@ -1,136 +1,173 @@
-"""A matrix as a picture: labelled rows and columns, a colour and perhaps a word in each cell."""
+"""One PNG of effects by place: layers upwards, heads or token positions across, one panel per direction."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Literal
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+from jaxtyping import Float
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LinearSegmentedColormap, Normalize, to_rgb
 from matplotlib.figure import Figure
 
 from circuitbase.pages.label_text import FAMILY, fitted_lines, printable, text_width
+from circuitbase.pages.plot_legend import NEGATIVE, POSITIVE
 
 DOTS_PER_INCH = 150
-LABEL_SIZE, CELL_SIZE, TITLE_SIZE, NOTE_SIZE = 8.0, 7.0, 11.0, 7.5  # points
-LONGEST_LABEL = 1.4  # inches
-MARGIN, HEAD, BAR, BAR_GAP = 0.15, 0.62, 0.12, 0.12  # inches
-DARK = 0.55  # of the colour scale, from where on words are white
-SMALLEST_CELL = 0.17  # inches; a picture of many cells is no smaller, and of few no larger than asked
+CELL_WIDTH, CELL_HEIGHT = 0.46, 0.3  # inches
+LEFT, RIGHT, FOOT, HEAD, BETWEEN, BAR = 0.35, 0.25, 0.35, 0.85, 0.45, 1.05  # inches
+LONGEST_LABEL = 1.2  # inches
+NARROWEST = 6.2  # inches: the title's place
+SHORTEST_BAR = 1.75  # inches: the place of what colours mean
+TITLE, SMALL, CELL = 13.0, 8.5, 6.5  # points
+MOST_NUMBERS = 400  # cells with their number written in
+EMPTY = "#dddddd"
+COLOURS = LinearSegmentedColormap.from_list("effects", [NEGATIVE, "#fde5d8", "white", "#d9e6f3", POSITIVE])
+
+
+@dataclass(frozen=True)
+class HeatPanel:
+    """One panel: its title and a value for every cell, NaN where there is none; the first row is the lowest."""
+
+    title: str
+    values: Float[np.ndarray, "row column"]
 
 
 @dataclass(frozen=True)
 class HeatMap:
-    """What one picture shows; row 0 is on top. `scale` is `share` (0 to 1) or `signed` (around 0).
-
-    `words` stand in the cells, one row of them for each row of values.
-    """
+    """Panels with the same rows and columns, on one scale centred at 0; `value_name` says what the colours mean."""
 
     title: str
-    note: str
-    rows: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: Float64[np.ndarray, "row column"]
-    scale: Literal["share", "signed"]
-    row_title: str = ""
-    column_title: str = ""
-    words: tuple[tuple[str, ...], ...] | None = None
+    subtitle: str
+    row_names: tuple[str, ...]
+    column_names: tuple[str, ...]
+    value_name: str
+    panels: tuple[HeatPanel, ...]
+
+    @property
+    def largest(self) -> float:
+        """Returns the largest absolute value of all panels; 1 where there is none but 0."""
+        found = np.concatenate([panel.values.reshape(-1) for panel in self.panels])
+        found = np.abs(found[~np.isnan(found)])
+        return float(found.max()) if found.any() else 1.0
 
 
-def heat_maps_png(maps: Sequence[HeatMap], *, cell: tuple[float, float]) -> bytes:
-    """Returns heat maps, side by side, as the bytes of a PNG file; equal maps give equal bytes."""
+def heat_map_png(drawing: HeatMap) -> bytes:
+    """Returns the picture as the bytes of a PNG file; equal numbers give equal bytes."""
     content = BytesIO()
-    heat_maps_figure(maps, cell=cell).savefig(content, format="png", metadata={"Software": None})
+    heat_map_figure(drawing).savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
 
 
-def heat_maps_figure(maps: Sequence[HeatMap], *, cell: tuple[float, float]) -> Figure:
-    """Returns heat maps as a figure; `cell` is the width and height of a cell in inches."""
-    width, height = (max(SMALLEST_CELL, side) for side in cell)
-    left = [MARGIN + 0.25 + _longest(each.rows) for each in maps]
-    across = [side + max(len(each.columns) * width, _title_width(each)) for side, each in zip(left, maps, strict=True)]
-    across = [each + 0.25 for each in across]
-    foot = 0.45 + max(_longest(each.columns) for each in maps)
-    tall = max(len(each.rows) for each in maps) * height
-    bar = sum(across[:-1]) + left[-1] + len(maps[-1].columns) * width + BAR_GAP
-    whole = (max(sum(across), bar + BAR + 0.55), HEAD + tall + foot)
-    figure = Figure(figsize=whole, dpi=DOTS_PER_INCH, facecolor="white")
+def heat_map_figure(drawing: HeatMap) -> Figure:
+    """Returns the picture as a figure sized to its cells; blue is above 0, orange below, white is 0."""
+    rows, columns = [_labels(names) for names in (drawing.row_names, drawing.column_names)]
+    slanted = _slanted(columns)
+    row_space = LEFT + _widest(rows)
+    column_space = FOOT + (_widest(columns) * 0.75 + 0.1 if slanted else 0.2)
+    width, height = len(columns) * CELL_WIDTH, len(rows) * CELL_HEIGHT
+    whole_width = max(NARROWEST, len(drawing.panels) * (row_space + width) + BETWEEN + BAR + RIGHT)
+    tallest = max(height, SHORTEST_BAR)
+    whole_height = column_space + tallest + HEAD + 0.3
+    figure = Figure(figsize=(whole_width, whole_height), dpi=DOTS_PER_INCH, facecolor="white")
     FigureCanvasAgg(figure)
-    largest = max((float(np.abs(each.values).max(initial=0.0)) for each in maps), default=0.0) or 1.0
-    x, image = 0.0, None
-    for each, side, wide in zip(maps, left, across, strict=True):
-        own = len(each.rows) * height
-        box = (x + side, foot + tall - own, len(each.columns) * width, own)
-        axes = figure.add_axes((box[0] / whole[0], box[1] / whole[1], box[2] / whole[0], box[3] / whole[1]))
-        low, high, colours = (0.0, 1.0, "Blues") if each.scale == "share" else (-largest, largest, "RdBu")
-        image = axes.imshow(each.values, cmap=colours, vmin=low, vmax=high, aspect="auto", interpolation="nearest")
-        _label(axes, each, width=width)
-        _head(figure, each, at=((x + MARGIN) / whole[0], whole[1]))
-        x += wide
-    if image is not None:
-        box = (bar, foot, BAR, tall)
-        axes = figure.add_axes((box[0] / whole[0], box[1] / whole[1], box[2] / whole[0], box[3] / whole[1]))
-        figure.colorbar(image, cax=axes).ax.tick_params(labelsize=NOTE_SIZE)
+    norm = Normalize(-drawing.largest, drawing.largest)
+    for number, panel in enumerate(drawing.panels):
+        left = row_space + number * (row_space + width)
+        axes = figure.add_axes(
+            (
+                left / whole_width,
+                (column_space + tallest - height) / whole_height,
+                width / whole_width,
+                height / whole_height,
+            )
+        )
+        _draw_panel(axes, panel, rows=rows, columns=columns, norm=norm, slanted=slanted)
+    bar = figure.add_axes(
+        (
+            (len(drawing.panels) * (row_space + width) + BETWEEN) / whole_width,
+            column_space / whole_height,
+            0.14 / whole_width,
+            tallest / whole_height,
+        )
+    )
+    _draw_bar(figure, bar, norm, drawing.value_name)
+    _draw_head(figure, drawing, width=whole_width, height=whole_height)
     return figure
 
 
-def _label(axes: Axes, shown: HeatMap, *, width: float) -> None:
-    axes.set_xticks(range(len(shown.columns)), [_short(name) for name in shown.columns], rotation=90)
-    axes.set_yticks(range(len(shown.rows)), [_short(name) for name in shown.rows])
-    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
-        label.set(fontsize=LABEL_SIZE, fontfamily=FAMILY, parse_math=False)
-    axes.tick_params(length=2, pad=2)
-    axes.set_xlabel(shown.column_title, fontsize=NOTE_SIZE, fontfamily=FAMILY, color="#444444")
-    axes.set_ylabel(shown.row_title, fontsize=NOTE_SIZE, fontfamily=FAMILY, color="#444444")
+def _draw_panel(
+    axes: Axes, panel: HeatPanel, *, rows: list[str], columns: list[str], norm: Normalize, slanted: bool
+) -> None:
+    shape = (len(rows), len(columns))
+    if panel.values.shape != shape:
+        raise ValueError(f"a panel of {shape} names needs as many values, got {panel.values.shape}")
+    axes.set_facecolor(EMPTY)
+    axes.pcolormesh(np.ma.masked_invalid(panel.values), cmap=COLOURS, norm=norm, edgecolors="white", linewidth=0.6)
+    slant: dict[str, Any] = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if slanted else {}
+    style: dict[str, Any] = {"fontsize": SMALL, "fontfamily": FAMILY, "parse_math": False}
+    axes.set_xticks(np.arange(len(columns)) + 0.5, columns, **style, **slant)
+    axes.set_yticks(np.arange(len(rows)) + 0.5, rows, **style)
+    axes.tick_params(length=0)
     for side in axes.spines.values():
-        side.set(linewidth=0.5, color="#888888")
-    for row, words in enumerate(shown.words or ()):
-        for column, word in enumerate(words):
-            [line] = fitted_lines(word, width=width - 0.06, font_size=CELL_SIZE, max_lines=1)
+        side.set_visible(False)
+    axes.set_title(printable(panel.title), **style, loc="left", pad=4)
+    if panel.values.size <= MOST_NUMBERS:
+        _write_numbers(axes, panel.values, norm)
+
+
+def _write_numbers(axes: Axes, values: Float[np.ndarray, "row column"], norm: Normalize) -> None:
+    for (row, column), value in np.ndenumerate(values):
+        if not np.isnan(value):
+            red, green, blue = to_rgb(COLOURS(float(norm(value))))
+            dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.55
+            shown = _number(float(value))
             axes.text(
-                column,
-                row,
-                line,
-                fontsize=CELL_SIZE,
+                column + 0.5,
+                row + 0.5,
+                shown,
+                fontsize=CELL,
                 fontfamily=FAMILY,
-                color="white" if shown.values[row, column] > DARK else "#222222",
+                color="white" if dark else "#999999" if shown == "0" else "#222222",
                 ha="center",
                 va="center",
                 gid="cell",
-                parse_math=False,
             )
 
 
-def _head(figure: Figure, shown: HeatMap, *, at: tuple[float, float]) -> None:
-    x, tall = at
-    for text, down, size, weight in (
-        (shown.title, 0.2, TITLE_SIZE, "bold"),
-        (shown.note, 0.42, NOTE_SIZE, "normal"),
-    ):
-        figure.text(
-            x,
-            1 - down / tall,
-            printable(text, bold=weight == "bold"),
-            fontsize=size,
-            fontfamily=FAMILY,
-            fontweight=weight,
-            color="black" if weight == "bold" else "#444444",
-            va="center",
-            gid="head",
-            parse_math=False,
-        )
+def _number(value: float) -> str:
+    """Returns a number of at most five characters; 0 where it rounds to that."""
+    if abs(value) >= 99.5:
+        return f"{value:.0f}" if abs(value) < 9999.5 else f"{value:.0e}".replace("e+0", "e")
+    shown = f"{value:.1f}" if abs(value) >= 9.95 else f"{value:.2f}"
+    return "0" if float(shown) == 0 else shown.replace("-", "−")
 
 
-def _short(name: str) -> str:
-    return fitted_lines(name, width=LONGEST_LABEL, font_size=LABEL_SIZE, max_lines=1)[0]
+def _draw_bar(figure: Figure, axes: Axes, norm: Normalize, name: str) -> None:
+    bar = figure.colorbar(ScalarMappable(norm, COLOURS), cax=axes)
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(labelsize=SMALL, length=2, labelfontfamily=FAMILY)
+    bar.set_label(printable(name), fontsize=SMALL, fontfamily=FAMILY, parse_math=False)
 
 
-def _longest(names: Sequence[str]) -> float:
-    return max((text_width(_short(name), font_size=LABEL_SIZE) for name in names), default=0.0)
+def _draw_head(figure: Figure, drawing: HeatMap, *, width: float, height: float) -> None:
+    room = width - 0.3
+    [title] = fitted_lines(drawing.title, width=room, font_size=TITLE, max_lines=1, bold=True)
+    style: dict[str, Any] = {"fontfamily": FAMILY, "parse_math": False, "va": "center", "gid": "head"}
+    figure.text(0.15 / width, 1 - 0.2 / height, title, fontsize=TITLE, fontweight="bold", **style)
+    for number, line in enumerate(fitted_lines(drawing.subtitle, width=room, font_size=SMALL, max_lines=2)):
+        figure.text(0.15 / width, 1 - (0.43 + 0.16 * number) / height, line, fontsize=SMALL, color="#444444", **style)
 
 
-def _title_width(shown: HeatMap) -> float:
-    title = text_width(printable(shown.title, bold=True), font_size=TITLE_SIZE, bold=True)
-    return max(title, text_width(printable(shown.note), font_size=NOTE_SIZE)) - 0.25 - _longest(shown.rows)
+def _labels(names: tuple[str, ...]) -> list[str]:
+    return [fitted_lines(name, width=LONGEST_LABEL, font_size=SMALL, max_lines=1)[0] for name in names]
+
+
+def _widest(labels: list[str]) -> float:
+    return max((text_width(label, font_size=SMALL) for label in labels), default=0.0)
+
+
+def _slanted(labels: list[str]) -> bool:
+    return _widest(labels) > CELL_WIDTH - 0.06
