@@ -9,15 +9,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from circuitbase.pages.label_text import FAMILY, printable
-from circuitbase.pages.matrix_picture import (
-    DOTS_PER_INCH,
-    LABEL_SIZE,
-    NOTE_SIZE,
-    TITLE_SIZE,
-    MatrixPicture,
-    matrices_png,
-)
 from circuitbase.pages.plot_legend import NEGATIVE, POSITIVE
+from circuitbase.pages.token_map import DOTS_PER_INCH, LABEL_SIZE, NOTE_SIZE, TITLE_SIZE, TokenMap, token_maps_png
 
 WORD_CELL, BARE_CELL, EFFECT_CELL = (0.75, 0.26), (0.17, 0.26), (0.32, 0.2)  # inches
 MOST_WORDS = 60  # positions, beyond which cells hold no words
@@ -35,7 +28,7 @@ def lens_png(
     n_layers = len(predicted) - 1
     names = [f"after {n_layers} blocks", *(f"before block {layer}" for layer in range(n_layers - 1, -1, -1))]
     few = len(tokens) <= MOST_WORDS
-    shown = MatrixPicture(
+    shown = TokenMap(
         title=title,
         note="Most probable next token if the model ended there; colour: its probability.",
         rows=tuple(names),
@@ -45,7 +38,7 @@ def lens_png(
         column_title="position",
         words=tuple(tuple(row) for row in reversed(predicted)) if few else None,
     )
-    return matrices_png([shown], cell=WORD_CELL if few else BARE_CELL)
+    return token_maps_png([shown], cell=WORD_CELL if few else BARE_CELL)
 
 
 def attribution_png(
@@ -90,7 +83,7 @@ def attribution_by_position_png(
     effect: Float64[np.ndarray, "component position"],
 ) -> bytes:
     """Returns effects by component and by the position whose values were moved; blue raises the logit."""
-    shown = MatrixPicture(
+    shown = TokenMap(
         title=title,
         note=note,
         rows=tuple(components),
@@ -99,4 +92,4 @@ def attribution_by_position_png(
         scale="signed",
         column_title="position",
     )
-    return matrices_png([shown], cell=EFFECT_CELL)
+    return token_maps_png([shown], cell=EFFECT_CELL)

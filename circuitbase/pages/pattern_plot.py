@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float64
 
-from circuitbase.pages.matrix_picture import MatrixPicture, matrices_png
+from circuitbase.pages.token_map import TokenMap, token_maps_png
 
 CELL = (0.26, 0.26)  # inches
 
@@ -16,7 +16,7 @@ def patterns_png(
     """Returns the patterns of heads, side by side, as a PNG; darker is more attention."""
     named = tuple(f"{place} {token}" for place, token in enumerate(tokens))
     maps = [
-        MatrixPicture(
+        TokenMap(
             title=head,
             note="colour: attention weight",
             rows=named,
@@ -28,4 +28,4 @@ def patterns_png(
         )
         for head, pattern in zip(heads, patterns, strict=True)
     ]
-    return matrices_png(maps, cell=CELL)
+    return token_maps_png(maps, cell=CELL)

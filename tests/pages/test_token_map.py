@@ -6,12 +6,12 @@ from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 from circuitbase.pages.lens_plot import attribution_by_position_png, attribution_png, lens_png
-from circuitbase.pages.matrix_picture import DOTS_PER_INCH, MatrixPicture, matrices_figure, matrices_png
 from circuitbase.pages.pattern_plot import patterns_png
 from circuitbase.pages.plot_legend import NEGATIVE, POSITIVE
+from circuitbase.pages.token_map import DOTS_PER_INCH, TokenMap, token_maps_figure, token_maps_png
 
 VALUES = np.array([[0.9, 0.1, 0.0], [0.2, 0.5, 0.3]])
-SHOWN = MatrixPicture(
+SHOWN = TokenMap(
     title="A title that is wider than its cells",
     note="note",
     rows=("upper", "a name that is so long that no label may have its whole length"),
@@ -24,7 +24,7 @@ SHOWN = MatrixPicture(
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_everything_written_is_inside_the_picture(count: int) -> None:
-    figure = matrices_figure([SHOWN] * count, cell=(0.5, 0.25))
+    figure = token_maps_figure([SHOWN] * count, cell=(0.5, 0.25))
     figure.draw_without_rendering()
     width, height = figure.get_size_inches() * DOTS_PER_INCH
     written = [text for axes in figure.axes for text in (*axes.texts, *axes.get_xticklabels(), *axes.get_yticklabels())]
@@ -37,7 +37,7 @@ def test_everything_written_is_inside_the_picture(count: int) -> None:
 
 
 def test_words_stay_in_their_cells_and_tokens_are_not_read_as_mathematics() -> None:
-    figure = matrices_figure([SHOWN], cell=(0.5, 0.25))
+    figure = token_maps_figure([SHOWN], cell=(0.5, 0.25))
     figure.draw_without_rendering()
     axes = figure.axes[0]
     words = [text for text in axes.texts if text.get_gid() == "cell"]
@@ -47,7 +47,7 @@ def test_words_stay_in_their_cells_and_tokens_are_not_read_as_mathematics() -> N
 
 
 def test_equal_maps_give_equal_bytes() -> None:
-    assert matrices_png([SHOWN], cell=(0.5, 0.25)) == matrices_png([SHOWN], cell=(0.5, 0.25))
+    assert token_maps_png([SHOWN], cell=(0.5, 0.25)) == token_maps_png([SHOWN], cell=(0.5, 0.25))
 
 
 def test_bars_have_the_colour_of_their_sign() -> None:

@@ -1,4 +1,4 @@
-"""A matrix as a picture: labelled rows and columns, a colour and perhaps a word in each cell."""
+"""A matrix over tokens as a picture: labelled rows and columns, a colour and perhaps a word in each cell."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ SMALLEST_CELL = 0.17  # inches; a picture of many cells is no smaller, and of fe
 
 
 @dataclass(frozen=True)
-class MatrixPicture:
+class TokenMap:
     """What one picture shows; row 0 is on top. `scale` is `share` (0 to 1) or `signed` (around 0).
 
     `words` stand in the cells, one row of them for each row of values.
@@ -39,15 +39,15 @@ class MatrixPicture:
     words: tuple[tuple[str, ...], ...] | None = None
 
 
-def matrices_png(maps: Sequence[MatrixPicture], *, cell: tuple[float, float]) -> bytes:
-    """Returns matrices, side by side, as the bytes of a PNG file; equal ones give equal bytes."""
+def token_maps_png(maps: Sequence[TokenMap], *, cell: tuple[float, float]) -> bytes:
+    """Returns token maps, side by side, as the bytes of a PNG file; equal maps give equal bytes."""
     content = BytesIO()
-    matrices_figure(maps, cell=cell).savefig(content, format="png", metadata={"Software": None})
+    token_maps_figure(maps, cell=cell).savefig(content, format="png", metadata={"Software": None})
     return content.getvalue()
 
 
-def matrices_figure(maps: Sequence[MatrixPicture], *, cell: tuple[float, float]) -> Figure:
-    """Returns matrices as a figure; `cell` is the width and height of a cell in inches."""
+def token_maps_figure(maps: Sequence[TokenMap], *, cell: tuple[float, float]) -> Figure:
+    """Returns token maps as a figure; `cell` is the width and height of a cell in inches."""
     width, height = (max(SMALLEST_CELL, side) for side in cell)
     left = [MARGIN + 0.25 + _longest(each.rows) for each in maps]
     across = [side + max(len(each.columns) * width, _title_width(each)) for side, each in zip(left, maps, strict=True)]
@@ -76,7 +76,7 @@ def matrices_figure(maps: Sequence[MatrixPicture], *, cell: tuple[float, float])
     return figure
 
 
-def _label(axes: Axes, shown: MatrixPicture, *, width: float) -> None:
+def _label(axes: Axes, shown: TokenMap, *, width: float) -> None:
     axes.set_xticks(range(len(shown.columns)), [_short(name) for name in shown.columns], rotation=90)
     axes.set_yticks(range(len(shown.rows)), [_short(name) for name in shown.rows])
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
@@ -103,7 +103,7 @@ def _label(axes: Axes, shown: MatrixPicture, *, width: float) -> None:
             )
 
 
-def _head(figure: Figure, shown: MatrixPicture, *, at: tuple[float, float]) -> None:
+def _head(figure: Figure, shown: TokenMap, *, at: tuple[float, float]) -> None:
     x, tall = at
     for text, down, size, weight in (
         (shown.title, 0.2, TITLE_SIZE, "bold"),
@@ -131,6 +131,6 @@ def _longest(names: Sequence[str]) -> float:
     return max((text_width(_short(name), font_size=LABEL_SIZE) for name in names), default=0.0)
 
 
-def _title_width(shown: MatrixPicture) -> float:
+def _title_width(shown: TokenMap) -> float:
     title = text_width(printable(shown.title, bold=True), font_size=TITLE_SIZE, bold=True)
     return max(title, text_width(printable(shown.note), font_size=NOTE_SIZE)) - 0.25 - _longest(shown.rows)
