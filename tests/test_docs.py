@@ -11,6 +11,7 @@ from neo4j import Driver
 
 from circuitbase.settings import Settings
 from tests.console_examples import ROOT, difference, examples, run
+from tests.python_examples import python_examples, run_together
 from tests.workers.running import running_worker
 
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -40,6 +41,25 @@ def test_the_python_on_the_page_on_tracing_runs() -> None:
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert "kept_mass=0.9" in done.stdout
+
+
+@pytest.mark.timeout(900)
+def test_the_page_on_components_prints_what_it_shows() -> None:
+    check_examples("docs/components.md", at_least=2)
+
+
+def test_the_python_on_the_page_on_components_prints_what_it_shows() -> None:
+    found = python_examples((ROOT / "docs" / "components.md").read_text())
+    shown = [example for example in found if example.printed is not None]
+    assert len(shown) >= 4
+    problems = [
+        f"{example.code.splitlines()[0]} …: {problem}"
+        for example, printed in zip(found, run_together(found, folder=ROOT), strict=True)
+        if example.printed is not None
+        for problem in [difference(printed, example.printed)]
+        if problem
+    ]
+    assert not problems, "\n".join(["run `python -m tests.python_examples docs/components.md`", *problems])
 
 
 def check_examples(page: str, *, at_least: int) -> None:

@@ -7,6 +7,7 @@ import click
 
 from circuitbase.cli.output import chosen_format, output_options, show_rows
 from circuitbase.cli.reading import reading_session
+from circuitbase.schema.unit_names import input_name
 from circuitbase.settings import load_settings
 
 if TYPE_CHECKING:
@@ -160,6 +161,8 @@ def _contrast_lists(found: "Contrast", labels: dict[str, str]) -> list[tuple[str
     shared_units, shared_edges = found.shared_units(), found.shared_edges()
     units, edges = found.differing_units(), found.differing_edges()
     flips = [edge for edge in found.edges if edge.flips]
+    of_features = any(unit.kind in ("Feature", "LayerError") for unit in found.units)
+    parts = "Features and errors" if of_features else "Heads, MLPs and neurons"
 
     def of_units(chosen: "list[ContrastUnit]", *, tokens: bool) -> list[dict[str, Any]]:
         return [contrast_unit_row(unit, labels) for unit in chosen if unit.is_apart == tokens]
@@ -168,9 +171,9 @@ def _contrast_lists(found: "Contrast", labels: dict[str, str]) -> list[tuple[str
         return [contrast_edge_row(edge, labels) for edge in chosen if edge.is_apart == tokens]
 
     return [
-        ("shared unit", f"Features and errors {often}", of_units(shared_units, tokens=False)),
+        ("shared unit", f"{parts} {often}", of_units(shared_units, tokens=False)),
         ("shared edge", f"Traced edges {often}", of_edges(shared_edges, tokens=False)),
-        ("differing unit", f"Features and errors {apart} {more}", of_units(units, tokens=False)),
+        ("differing unit", f"{parts} {apart} {more}", of_units(units, tokens=False)),
         ("differing edge", f"Traced edges {apart} {more}", of_edges(edges, tokens=False)),
         ("flipping edge", "Traced edges whose sign is settled in both, and opposite", of_edges(flips, tokens=False)),
         ("shared token or output", f"Tokens and outputs {often}", of_units(shared_units, tokens=True)),
@@ -219,7 +222,7 @@ def edge_row(edge: "CircuitEdge", labels: dict[str, str]) -> dict[str, Any]:
     """Returns one edge of a circuit as a row."""
     return {
         "source": _labelled(edge.source_name, labels.get(edge.source)),
-        "target": _labelled(edge.target_name, labels.get(edge.target)),
+        "target": _labelled(input_name(edge.target_name, edge.port), labels.get(edge.target)),
         "presence": edge.presence.value,
         "interval": _interval(edge.presence.low, edge.presence.high),
         "given_target": edge.conditional_presence.value,
@@ -250,7 +253,7 @@ def contrast_edge_row(edge: "ContrastEdge", labels: dict[str, str]) -> dict[str,
     """Returns one edge of a contrast as a row."""
     return {
         "source": _labelled(edge.source_name, labels.get(edge.source)),
-        "target": _labelled(edge.target_name, labels.get(edge.target)),
+        "target": _labelled(input_name(edge.target_name, edge.port), labels.get(edge.target)),
         "first_presence": edge.presence.first.value,
         "second_presence": edge.presence.second.value,
         "difference": edge.presence.difference,

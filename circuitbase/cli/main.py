@@ -19,6 +19,7 @@ COMMANDS: dict[str, str] = {
     "worker": "queue",
     "jobs": "queue",
     "trace": "trace",
+    "attribute": "attribute",
     "ingest": "stored",
     "remove": "rollups",
     "rollup": "rollups",
@@ -29,6 +30,10 @@ COMMANDS: dict[str, str] = {
     "cypher": "asking",
     "circuit": "circuits",
     "contrast": "circuits",
+    "patch": "patching",
+    "scrub": "patching",
+    "component-circuit": "component_circuits",
+    "heads": "heads",
 }
 
 

@@ -9,10 +9,12 @@ from circuitbase.cli.job_bars import job_bars, queueing_bar
 from circuitbase.cli.models import resolve_dictionary, resolve_model
 from circuitbase.cli.output import output_options, show_rows
 from circuitbase.cli.queue import QUEUES
+from circuitbase.cli.trace import check_kind
 from circuitbase.cli.trace_options import check_limits, trace_options
 from circuitbase.settings import Settings, load_settings
 
 if TYPE_CHECKING:
+    from circuitbase.tracing.components.component_options import ComponentOptions
     from circuitbase.tracing.options import TraceOptions
     from circuitbase.workers.intake import AskedTarget
     from circuitbase.workers.submission import Submission
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 @click.command()
 @click.argument("prompts")
 @click.option("--model", required=True, help="Model: a folder, a hub id, or the name of a packaged one.")
-@click.option("--dictionary", required=True, help="Dictionary: a folder, a hub id, or the name of a packaged model.")
+@click.option("--dictionary", help="Dictionary: a folder, a hub id, or the name of a packaged model.")
 @click.option("--set", "prompt_set", required=True, metavar="NAME", help="Prompt set to put the prompts into.")
 @click.option(
     "--target",
@@ -43,11 +45,11 @@ if TYPE_CHECKING:
 def submit(  # noqa: PLR0913  # one parameter per option
     prompts: str,
     model: str,
-    dictionary: str,
+    dictionary: str | None,
     prompt_set: str,
     target: "AskedTarget",
     chat: bool,
-    options: "TraceOptions",
+    options: "TraceOptions | ComponentOptions",
     any_model_name: bool,
     wait: bool,
     dry_run: bool,
@@ -61,17 +63,19 @@ def submit(  # noqa: PLR0913  # one parameter per option
     \b
     Examples:
       circuitbase submit capitals.jsonl --model atlas --dictionary atlas --set capitals --wait
+      circuitbase submit capitals.jsonl --model atlas --kind components --set capitals --wait
       circuitbase submit chats.jsonl --chat --model ./chat --dictionary ./transcoders --set chats --dtype bfloat16
     """
     from circuitbase.store.prompt_file import read_prompts
     from circuitbase.workers import submission
 
+    check_kind(options, dictionary=dictionary, any_model_name=any_model_name)
     if target != "auto":
         check_limits(target)
     settings = load_settings()
     asked = submission.Asked(
         model=resolve_model(model),
-        dictionary=resolve_dictionary(dictionary),
+        dictionary=None if dictionary is None else resolve_dictionary(dictionary),
         prompt_set=prompt_set,
         target=target,
         options=options,

@@ -16,13 +16,14 @@ from circuitbase.errors import InputError
 
 if TYPE_CHECKING:
     from circuitbase.graph.trace import Trace
+    from circuitbase.tracing.components.component_options import ComponentOptions
     from circuitbase.tracing.options import TraceOptions
 
 
 @click.command()
 @click.argument("prompt", required=False)
 @click.option("--model", required=True, help="Model: a folder, a hub id, or the name of a packaged one.")
-@click.option("--dictionary", required=True, help="Dictionary: a folder, a hub id, or the name of a packaged model.")
+@click.option("--dictionary", help="Dictionary: a folder, a hub id, or the name of a packaged model.")
 @click.option("--tokens", metavar="IDS", help="Token ids by commas, in place of PROMPT.")
 @click.option("--chat", is_flag=True, help="PROMPT is one user's message; the model's chat template is put around it.")
 @target_options
@@ -42,11 +43,11 @@ if TYPE_CHECKING:
 def trace(  # noqa: PLR0913  # one parameter per option
     prompt: str | None,
     model: str,
-    dictionary: str,
+    dictionary: str | None,
     tokens: str | None,
     chat: bool,
     asked: GivenTargets,
-    options: "TraceOptions",
+    options: "TraceOptions | ComponentOptions",
     device: str | None,
     device_map: str | None,
     allow_pickle: bool,
@@ -66,39 +67,51 @@ def trace(  # noqa: PLR0913  # one parameter per option
       circuitbase trace --tokens 0,3,4 --model ./gpt2 --dictionary ./transcoders --full --out trace.safetensors
       circuitbase trace "the capital of Alder is" --model atlas --dictionary atlas --feature 2/115@-1 --heads
       circuitbase trace "the capital of Alder is" --model atlas --dictionary atlas --explain-attention 2/1
+      circuitbase trace "the capital of Alder is" --model atlas --kind components --neurons 10
     """
     from dataclasses import replace
 
     from circuitbase.tracing.attention.explained_heads import check_heads_of, resolved_heads
+    from circuitbase.tracing.components.component_options import ComponentOptions
+    from circuitbase.tracing.components.component_request import component_prompt
     from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
     from circuitbase.tracing.named_features import check_features
+    from circuitbase.tracing.options import TraceOptions
     from circuitbase.tracing.targets import FeatureTarget, check_targets
     from circuitbase.tracing.tokenizing import PromptTokenizer
 
     # everything that can be refused is, before torch is imported
     subject = prompt_or_tokens(prompt, tokens, chat=chat)
     check_limits(asked.kind)
-    check_device(device, device_map=device_map, tf32=options.tf32)
-    model_place, dictionary_place = resolve_model(model), resolve_dictionary(dictionary)
+    check_kind(options, dictionary=dictionary, any_model_name=any_model_name)
+    if options.kind == ComponentOptions.kind and asked.kind == "features":
+        raise InputError("a trace of components has no features to end in; leave out --feature or give --kind features")
+    check_device(device, device_map=device_map, tf32=isinstance(options, TraceOptions) and options.tf32)
+    model_place = resolve_model(model)
+    dictionary_place = None if dictionary is None else resolve_dictionary(dictionary)
     model_identity = read_model_identity(model_place, allow_pickle=allow_pickle)
-    dictionary_identity = read_dictionary_identity(
-        dictionary_place, model=model_identity, any_model_name=any_model_name
-    )
     tokenizer = PromptTokenizer(model_place)
     read = tokenizer.read(subject, chat=chat)
     targets = asked_targets(asked, tokenizer=tokenizer, prompt=read)
-    options = replace(options, target=asked.kind)
+    options = replace(options, target=asked.kind)  # type: ignore[arg-type]  # the one it cannot have was refused
     check_targets(targets, kind=options.target, model=model_identity)
-    named = [(target.layer, target.feature) for target in targets if isinstance(target, FeatureTarget)]
-    check_features([*options.silent, *named], model=model_identity, dictionary=dictionary_identity)
-    check_heads_of(options.explain_attention, model=model_place, allow_pickle=allow_pickle)
-    resolved_heads(options.explain_attention, n_positions=len(read.token_ids))
+    if isinstance(options, TraceOptions) and dictionary_place is not None:
+        dictionary_identity = read_dictionary_identity(
+            dictionary_place, model=model_identity, any_model_name=any_model_name
+        )
+        named = [(target.layer, target.feature) for target in targets if isinstance(target, FeatureTarget)]
+        check_features([*options.silent, *named], model=model_identity, dictionary=dictionary_identity)
+        check_heads_of(options.explain_attention, model=model_place, allow_pickle=allow_pickle)
+        resolved_heads(options.explain_attention, n_positions=len(read.token_ids))
+    else:
+        component_prompt(read)
 
     with shown_stage() as stage:
         stage("loading torch")
         import torch
 
         from circuitbase.tracing.attribution import trace as traced
+        from circuitbase.tracing.components.component_trace import trace_components
         from circuitbase.tracing.dictionaries import load_dictionary
         from circuitbase.tracing.models import load_model
 
@@ -111,16 +124,20 @@ def trace(  # noqa: PLR0913  # one parameter per option
             device_map=device_map,
             allow_pickle=allow_pickle,
         )
-        stage("loading the dictionary")
-        features = load_dictionary(
-            dictionary_place,
-            model=loaded,
-            dtype=options.dtype,
-            device=loaded.device,
-            any_model_name=any_model_name,
-        )
-        stage("tracing")
-        found = traced(loaded, features, read, options, roles=targets, threads=os.cpu_count())
+        if isinstance(options, TraceOptions) and dictionary_place is not None:
+            stage("loading the dictionary")
+            features = load_dictionary(
+                dictionary_place,
+                model=loaded,
+                dtype=options.dtype,
+                device=loaded.device,
+                any_model_name=any_model_name,
+            )
+            stage("tracing")
+            found = traced(loaded, features, read, options, roles=targets, threads=os.cpu_count())
+        elif isinstance(options, ComponentOptions):
+            stage("tracing")
+            found = trace_components(loaded, read, options, roles=targets)
         stage("writing")
         kept = keep(found, out=out, store=store)
     for sentence in (*found.metadata.warnings, *kept):
@@ -140,6 +157,15 @@ def prompt_or_tokens(prompt: str | None, tokens: str | None, *, chat: bool) -> s
         return [int(token) for token in (tokens or "").split(",") if token.strip()]
     except ValueError as error:
         raise InputError(f"--tokens should be token ids by commas, such as 0,3,4, got {tokens!r}") from error
+
+
+def check_kind(options: "TraceOptions | ComponentOptions", *, dictionary: str | None, any_model_name: bool) -> None:
+    """Raises a usage error unless a trace of features, and no other, is given a dictionary."""
+    if options.kind == "features" and dictionary is None:
+        raise click.UsageError("a trace of features needs --dictionary; give one, or --kind components for the heads")
+    for option, given in (("--dictionary", dictionary is not None), ("--any-model-name", any_model_name)):
+        if options.kind == "components" and given:
+            raise InputError(f"{option} has no part in a trace of components, which needs no dictionary; leave it out")
 
 
 def check_device(device: str | None, *, device_map: str | None, tf32: bool) -> None:

@@ -1,4 +1,7 @@
-"""The options that change a trace's numbers, shared by `trace` and `submit`: together they are one TraceOptions."""
+"""The options that change a trace's numbers, shared by `trace` and `submit`.
+
+Together they are one TraceOptions, or for a trace of components one ComponentOptions.
+"""
 
 import functools
 from collections.abc import Callable
@@ -8,10 +11,19 @@ import click
 from click.core import ParameterSource
 
 from circuitbase.errors import InputError
+from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.dtypes import DTYPE_NAMES
 from circuitbase.tracing.options import TargetKind, TraceOptions
 
-_FLAGS = (
+_UNBOUNDED = "as many as there are"  # what an option is given that is given no number
+_KIND = click.option(
+    "--kind",
+    type=click.Choice(("features", "components")),
+    default="features",
+    show_default=True,
+    help="Trace the features of a dictionary, or the model's own heads and MLPs.",
+)
+_OF_BOTH = (
     click.option("--full", is_flag=True, help="Keep every node and edge instead of pruning."),
     click.option(
         "--node-threshold",
@@ -41,6 +53,15 @@ _FLAGS = (
         show_default=True,
         help="Probability after which no further token is taken.",
     ),
+    click.option(
+        "--dtype",
+        type=click.Choice(DTYPE_NAMES),
+        default=TraceOptions.dtype,
+        show_default=True,
+        help="Type of the weights; half-precision ones are multiplied in float32.",
+    ),
+)
+_OF_FEATURES = (
     click.option("--max-features", type=int, help="Trace this many features, the most influential first."),
     click.option(
         "--keep-mass",
@@ -78,20 +99,53 @@ _FLAGS = (
         help="Strongest pairs of nodes that are kept, for each such position.",
     ),
     click.option("--tf32", is_flag=True, help="Let a GPU multiply in TF32: faster, with 3 digits instead of 7."),
+)
+_OF_COMPONENTS = (
     click.option(
-        "--dtype",
-        type=click.Choice(DTYPE_NAMES),
-        default=TraceOptions.dtype,
+        "--tau",
+        type=float,
+        default=ComponentOptions.tau,
         show_default=True,
-        help="Type of the weights; half-precision ones are multiplied in float32.",
+        help="Components: leave out nodes and edges with less influence than this, in logits.",
+    ),
+    click.option(
+        "--relative-tau",
+        type=float,
+        default=ComponentOptions.relative_tau,
+        show_default=True,
+        help="Components: leave out nodes below this share of the largest of their stage (a layer's heads, or its "
+        "MLP), and edges below this share of the largest into their node.",
+    ),
+    click.option(
+        "--neurons",
+        is_flag=False,
+        flag_value=_UNBOUNDED,
+        default="0",
+        show_default=True,
+        metavar="N",
+        help="Components: the N most influential neurons of each MLP are nodes of their own.",
+    ),
+    click.option(
+        "--links",
+        is_flag=False,
+        flag_value=_UNBOUNDED,
+        default="0",
+        show_default=True,
+        metavar="N",
+        help="Components: the N most influential attention links (head, query, key) of each layer are nodes.",
+    ),
+    click.option(
+        "--positions",
+        type=click.Choice(("each", "summed")),
+        default=ComponentOptions.positions,
+        show_default=True,
+        help="Components: a node for each position of a unit, or one for all.",
     ),
 )
-_NAMES = (
-    "full",
-    "node_threshold",
-    "edge_threshold",
-    "max_outputs",
-    "output_probability",
+
+
+_NAMES = ("full", "node_threshold", "edge_threshold", "max_outputs", "output_probability", "dtype")
+_FEATURE_NAMES = (
     "max_features",
     "keep_mass",
     "silent",
@@ -100,8 +154,8 @@ _NAMES = (
     "explain_keys",
     "explain_pairs",
     "tf32",
-    "dtype",
 )
+_COMPONENT_NAMES = ("tau", "relative_tau", "neurons", "links", "positions")
 
 
 def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -109,10 +163,15 @@ def trace_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(command)
     def with_options(**given: Any) -> Any:
-        chosen = {name: given.pop(name) for name in _NAMES}
-        return command(**given, options=_options(**chosen))
+        kind = given.pop("kind")
+        both, features, components = (
+            {name: given.pop(name) for name in names} for names in (_NAMES, _FEATURE_NAMES, _COMPONENT_NAMES)
+        )
+        _check_kind(kind)
+        make, own = (_feature_options, features) if kind == "features" else (_component_options, components)
+        return command(**given, options=make(**both, **own))
 
-    for flag in reversed(_FLAGS):
+    for flag in reversed((_KIND, *_OF_BOTH, *_OF_FEATURES, *_OF_COMPONENTS)):
         with_options = flag(with_options)
     return with_options
 
@@ -148,18 +207,51 @@ def head_of(text: str, *, option: str) -> tuple[int, int, int]:
     return int(numbers[0]), int(head), int(query) if at else -1
 
 
-def _options(
+def _feature_options(
     *, full: bool, silent: tuple[str, ...], explain_attention: tuple[str, ...], **numbers: Any
 ) -> TraceOptions:
-    given = _given("node_threshold", "edge_threshold") if full else []
-    if given:
-        raise InputError(f"--full keeps everything, so {given[0]} has no part in it; leave out one of them")
+    _check_full(full=full)
     features = tuple(feature_of(text, option="--silent") for text in silent)
     given = [] if explain_attention else _given("explain_keys", "explain_pairs")
     if given:
         raise InputError(f"{given[0]} has no part in a trace without --explain-attention; give that too")
     heads = tuple(head_of(text, option="--explain-attention") for text in explain_attention)
     return TraceOptions(prune=not full, silent=features, explain_attention=heads, **numbers)
+
+
+def _component_options(*, full: bool, neurons: str, links: str, **numbers: Any) -> ComponentOptions:
+    _check_full(full=full)
+    return ComponentOptions(
+        prune=not full,
+        neurons=_count(neurons, option="--neurons"),
+        links=_count(links, option="--links"),
+        **numbers,
+    )
+
+
+def _count(text: str, *, option: str) -> int:
+    """Returns how many parts of each layer are asked for."""
+    if text.isascii() and text.isdigit():
+        return int(text)
+    found = "none" if text == _UNBOUNDED else repr(text)
+    raise InputError(
+        f"{option} needs a bound on their number, such as {option} 20 for the 20 most influential of each layer, "
+        f"got {found}"
+    )
+
+
+def _check_full(*, full: bool) -> None:
+    given = _given("node_threshold", "edge_threshold") if full else []
+    if given:
+        raise InputError(f"--full keeps everything, so {given[0]} has no part in it; leave out one of them")
+
+
+def _check_kind(kind: str) -> None:
+    """Raises InputError if an option of the other kind was given."""
+    given = _given(*(_COMPONENT_NAMES if kind == "features" else _FEATURE_NAMES))
+    if given:
+        other = "components" if kind == "features" else "features"
+        raise InputError(f"{given[0]} has no part in a trace of {kind}; leave it out, or give --kind {other}")
 
 
 def _given(*names: str) -> list[str]:

@@ -3,11 +3,12 @@
 from typing import TYPE_CHECKING, Any
 
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
-from circuitbase.schema.unit_names import unit_name
+from circuitbase.schema.unit_names import input_name, unit_name
 
 if TYPE_CHECKING:
     from circuitbase.graph.trace import Trace, TraceMetadata
 
+_LOSING = {"max_features", "keep_mass", "tau", "relative_tau"}  # options that leave edges out before pruning
 ENDS = ("source", "source_position", "target", "target_position")
 NODE_COLUMNS = ("node", "position", "token", "activation", "influence")
 EDGE_COLUMNS = (*ENDS, "weight", "share", "influence")
@@ -16,6 +17,7 @@ EDGE_COLUMNS = (*ENDS, "weight", "share", "influence")
 def summary_row(trace: "Trace") -> dict[str, Any]:
     """Returns sizes, scores and facts of a trace."""
     metadata, graph = trace.metadata, trace.graph
+    of_features = metadata.dictionary is not None
     return {
         "trace": metadata.trace_id,
         "model": metadata.model.id,
@@ -27,11 +29,11 @@ def summary_row(trace: "Trace") -> dict[str, Any]:
         "nodes_before_pruning": metadata.counts.nodes,
         "edges": graph.n_edges,
         "edges_before_pruning": metadata.counts.edges,
-        "active_features": metadata.counts.active_features,
+        "active_features": metadata.counts.active_features if of_features else None,
         "features_traced": _features_traced(metadata),
-        "kept_mass": metadata.scores.kept_mass if {"max_features", "keep_mass"} & set(metadata.options) else None,
-        "replacement": metadata.scores.replacement,
-        "completeness": metadata.scores.completeness,
+        "kept_mass": metadata.scores.kept_mass if _LOSING & set(metadata.options) else None,
+        "replacement": metadata.scores.replacement if of_features else None,
+        "completeness": metadata.scores.completeness if of_features else None,
         "account_violation": metadata.scores.account_violation,
         "stored_account_violation": metadata.scores.stored_account_violation,
         "top_token": metadata.facts.top_token_string,
@@ -72,12 +74,17 @@ def node_rows(trace: "Trace", *, top: int) -> list[dict[str, Any]]:
         {
             "node": node_name(trace, node),
             "position": int(graph.node_position[node]),
-            "token": trace.metadata.prompt.token_strings[graph.node_position[node]],
+            "token": token_at(trace, int(graph.node_position[node])),
             "activation": float(graph.node_activation[node]),
             "influence": float(graph.node_influence[node]),
         }
         for node in chosen
     ]
+
+
+def token_at(trace: "Trace", position: int) -> str | None:
+    """Returns the token at a position; None where positions are summed."""
+    return trace.metadata.prompt.token_strings[position] if position >= 0 else None
 
 
 def edge_rows(trace: "Trace", *, top: int | None) -> list[dict[str, Any]]:
@@ -106,7 +113,7 @@ def edge_ends(trace: "Trace", edge: int) -> dict[str, Any]:
     return {
         "source": node_name(trace, source),
         "source_position": int(graph.node_position[source]),
-        "target": node_name(trace, target),
+        "target": input_name(node_name(trace, target), int(graph.edge_port[edge])),
         "target_position": int(graph.node_position[target]),
     }
 
@@ -132,7 +139,7 @@ def node_name(trace: "Trace", node: int) -> str:
 def _text(trace: "Trace", kind: NodeKind, node: int, unit: int) -> str | None:
     metadata = trace.metadata
     if kind == NodeKind.INPUT_TOKEN:
-        return metadata.prompt.token_strings[trace.graph.node_position[node]]
+        return metadata.prompt.token_strings[metadata.prompt.token_ids.index(unit)]
     if kind == NodeKind.OUTPUT_TOKEN:
         return next(target.token_string for target in metadata.targets if target.token == unit)
     return metadata.targets[unit].label if kind == NodeKind.OTHER_OUTPUT else None

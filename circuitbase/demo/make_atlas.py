@@ -21,6 +21,7 @@ from transformers import GPT2LMHeadModel, PreTrainedTokenizerFast
 from circuitbase.demo.encoding import encode
 from circuitbase.demo.gates import dictionary_gates, model_gates, refuse_failures
 from circuitbase.demo.measure import measure, share_right
+from circuitbase.demo.pair_sets import pair_sets, write_pair_sets
 from circuitbase.demo.prompt_sets import prompt_sets, write_prompt_sets
 from circuitbase.demo.recovery import recover
 from circuitbase.demo.replacement import replacement_scores
@@ -102,6 +103,7 @@ def make_atlas(out: Path, options: AtlasOptions) -> dict[str, Any]:
         scores = score_dictionaries(transcoders, evaluation)
     sets = prompt_sets(world)
     write_prompt_sets(sets, out / "prompts")
+    write_pair_sets(pair_sets(sets), out / "pairs")
     with timed("scores", minutes):
         replacement = replacement_scores(out / "model", out / "transcoders", sets)
         recovered = recover(model, tokenizer, world, transcoders)

@@ -1,4 +1,4 @@
-"""Where the packaged demo model, its dictionaries and its prompt sets lie. Imports no torch."""
+"""Where the packaged demo model, its dictionaries, its prompts and its pairs lie. Imports no torch."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -33,6 +33,11 @@ def topk_folder(name: str = "atlas") -> Path:
 def prompt_sets(name: str = "atlas") -> dict[str, Path]:
     """Returns the prompt files of the packaged model by set name, sorted."""
     return {path.stem: path for path in sorted((packaged_folder(name) / "prompts").glob("*.jsonl"))}
+
+
+def pair_sets(name: str = "atlas") -> dict[str, Path]:
+    """Returns the files of pairs of prompts of the packaged model by set name, sorted."""
+    return {path.stem: path for path in sorted((packaged_folder(name) / "pairs").glob("*.json"))}
 
 
 def report_file(name: str = "atlas") -> Path:

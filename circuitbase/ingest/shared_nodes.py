@@ -32,7 +32,7 @@ def upsert_shared_nodes(session: Session, rows: TraceRows, *, surroundings: bool
 def _upsert_surroundings(transaction: ManagedTransaction, rows: TraceRows) -> None:
     metadata = rows.metadata
     ids = {"model": metadata.model.id, "dictionary": rows.dictionary_id, "configuration": metadata.configuration_id}
-    transaction.run(statements.UPSERT_MODEL, row=model_row(metadata)).consume()
+    transaction.run(statements.UPSERT_MODEL, row=model_row(metadata.model)).consume()
     dictionary = dictionary_row(metadata)
     if dictionary is not None:
         transaction.run(statements.UPSERT_DICTIONARY, row=dictionary).consume()

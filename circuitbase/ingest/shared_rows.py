@@ -2,16 +2,15 @@
 
 from typing import Any
 
-from circuitbase.graph.trace import TraceMetadata
+from circuitbase.graph.trace import ModelIdentity, TraceMetadata
 from circuitbase.ingest.prompt_sets import prompt_values
 from circuitbase.schema.declaration import node
 from circuitbase.schema.identity import SHORT_DIGEST, canonical_json
 from circuitbase.schema.rows import row
 
 
-def model_row(metadata: TraceMetadata) -> tuple[Any, ...]:
-    """Returns the row of the trace's Model."""
-    model = metadata.model
+def model_row(model: ModelIdentity) -> tuple[Any, ...]:
+    """Returns the row of a Model."""
     return row(
         node("Model"),
         {

@@ -108,6 +108,13 @@ MATCH (d:Dictionary {id: $dictionary})
 CREATE (u)-[:IN_DICTIONARY]->(d)
 """
 
+# Rows: id of the head's unit, Head. What was said of a head before is forgotten.
+SET_HEAD_ROLES = f"""
+UNWIND $rows AS row
+MATCH (u:Unit {{id: row[0]}}) WHERE u:Head
+SET {assignments(node("Head"), variable="u", first=1)}
+"""
+
 # --- one trace, in one transaction ---------------------------------------------------------------
 
 # Writing to the prompt takes its lock, so that two traces of one prompt are written one by one.
@@ -202,4 +209,36 @@ UNWIND $rows AS row
 MATCH (p:Prompt {{id: row[0]}})
 MERGE (p)-[r:IN_SET]->(s)
 ON CREATE SET {assignments(_IN_SET, variable="r", first=1)}
+"""
+
+# --- interventions -------------------------------------------------------------------------------
+
+# Rows: Intervention. One that is stored keeps its numbers: everything that they depend on is in its id.
+UPSERT_INTERVENTIONS = f"""
+UNWIND $rows AS row
+MERGE (i:Intervention {{id: row[0]}})
+ON CREATE SET {assignments(node("Intervention"), variable="i")}
+WITH i
+MATCH (m:Model {{id: $model}})
+MERGE (i)-[:IN_MODEL]->(m)
+"""
+
+# Rows: id of the intervention, id of the unit.
+LINK_INTERVENTIONS_TO_UNITS = """
+UNWIND $rows AS row
+MATCH (i:Intervention {id: row[0]})
+MATCH (u:Unit {id: row[1]})
+MERGE (i)-[:ON]->(u)
+"""
+
+# Rows: id of the intervention, id of the unit, REACHES. By its port, since a head may receive by several.
+LINK_INTERVENTIONS_TO_RECEIVERS = f"""
+UNWIND $rows AS row
+MATCH (i:Intervention {{id: row[0]}})
+MATCH (u:Unit {{id: row[1]}})
+WHERE NOT EXISTS {{
+  MATCH (i)-[known:REACHES]->(u)
+  WHERE coalesce(known.port, '') = coalesce(row[2], '')
+}}
+CREATE (i)-[:REACHES {property_map(relationship("REACHES"), first=2)}]->(u)
 """

@@ -35,11 +35,12 @@ def unit_rows(trace: Trace, activations: FeatureActivations) -> UnitRows:
     """Returns the rows of a trace's units, each unit once."""
     graph = trace.graph
     keys = np.stack([graph.node_kind.astype(np.int64), graph.node_layer.astype(np.int64), graph.node_unit], axis=1)
-    unique, first, inverse = np.unique(keys, axis=0, return_index=True, return_inverse=True)
+    unique, inverse = np.unique(keys, axis=0, return_inverse=True)
     found = {}
     ids = []
-    for (kind, layer, index), place in zip(unique.tolist(), first.tolist(), strict=True):
-        text = _text(trace, NodeKind(kind), index=index, position=int(graph.node_position[place]))
+    strings = dict(zip(trace.metadata.prompt.token_ids, trace.metadata.prompt.token_strings, strict=True))
+    for kind, layer, index in unique.tolist():
+        text = strings[index] if kind == NodeKind.INPUT_TOKEN else _text(trace, NodeKind(kind), index=index)
         values = _values(trace, NodeKind(kind), layer=layer, index=index, text=text)
         ids.append(values["id"])
         found[values["id"]] = values
@@ -75,11 +76,9 @@ def _values(trace: Trace, kind: NodeKind, *, layer: int, index: int, text: str |
     }
 
 
-def _text(trace: Trace, kind: NodeKind, *, index: int, position: int) -> str | None:
+def _text(trace: Trace, kind: NodeKind, *, index: int) -> str | None:
     metadata = trace.metadata
     match kind:
-        case NodeKind.INPUT_TOKEN:
-            return metadata.prompt.token_strings[position]
         case NodeKind.OUTPUT_TOKEN:
             strings = {target.token: target.token_string for target in metadata.targets if target.kind == "token"}
             return strings.get(index) or str(index)

@@ -1,6 +1,6 @@
 """A global circuit as a picture shows it: its strongest part, with words for people."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from circuitbase.pages.circuit_drawing import CircuitDrawing, DrawnEdge, DrawnUnit, Role, strongest
 from circuitbase.queries.circuit import CircuitEdge, CircuitUnit, GlobalCircuit
@@ -9,6 +9,10 @@ MAX_UNITS, MAX_EDGES = 30, 60
 _ROLES: dict[str, Role] = {
     "InputToken": "token",
     "LayerError": "error",
+    "Head": "head",
+    "AttentionLink": "head",
+    "Mlp": "mlp",
+    "Neuron": "mlp",
     "OutputToken": "output",
     "RoleOutput": "output",
     "Direction": "output",
@@ -26,7 +30,7 @@ def drawing_of(
     n_layers = 1 + max((unit.layer for unit in circuit.units if unit.layer is not None), default=-1)
     units, edges = strongest(
         [_unit(unit, labels, n_layers=n_layers) for unit in circuit.units],
-        [_edge(edge) for edge in circuit.edges],
+        _edges(circuit.edges),
         max_units=max_units,
         max_edges=max_edges,
     )
@@ -64,15 +68,24 @@ def _words(unit: CircuitUnit, role: Role, labels: Mapping[str, str]) -> tuple[st
             return unit.name, "output"
         case "error":
             return "error", unit.name
+        case "head" | "mlp":
+            return unit.name.partition("/")[2].replace("/", " ").replace("mlp", "MLP"), unit.name
         case _:
             return labels.get(unit.id, unit.name), unit.name
 
 
-def _edge(edge: CircuitEdge) -> DrawnEdge:
-    return DrawnEdge(
-        source=edge.source,
-        target=edge.target,
-        weight=edge.mean_weight,
-        influence=edge.mean_influence,
-        presence=edge.presence.value,
-    )
+def _edges(edges: Sequence[CircuitEdge]) -> list[DrawnEdge]:
+    """Returns one edge for each two units; a head's inputs are drawn together, with the weight of the strongest."""
+    strongest_first = sorted(edges, key=lambda edge: -edge.mean_influence)
+    found: dict[tuple[str, str], DrawnEdge] = {}
+    for edge in strongest_first:
+        ends = (edge.source, edge.target)
+        drawn = found.get(ends)
+        found[ends] = DrawnEdge(
+            source=edge.source,
+            target=edge.target,
+            weight=edge.mean_weight if drawn is None else drawn.weight,
+            influence=edge.mean_influence + (0.0 if drawn is None else drawn.influence),
+            presence=max(edge.presence.value, 0.0 if drawn is None else drawn.presence),
+        )
+    return list(found.values())

@@ -6,10 +6,19 @@ from circuitbase.pages.circuit_drawing import CircuitDrawing, Role
 
 POSITIVE, NEGATIVE = "#2166ac", "#c2410c"  # apart also for colour-blind readers
 OUTLINE, NEUTRAL = "#333333", "#555555"
-FILL: dict[Role, str] = {"token": "#f2c14e", "feature": "#7fb7be", "error": "#b8b8b8", "output": "#8fbc6b"}
+FILL: dict[Role, str] = {
+    "token": "#f2c14e",
+    "feature": "#7fb7be",
+    "head": "#7fb7be",
+    "mlp": "#c9a3d4",
+    "error": "#b8b8b8",
+    "output": "#8fbc6b",
+}
 ROLE_NAMES: dict[Role, str] = {
     "token": "input token",
     "feature": "feature",
+    "head": "attention head",
+    "mlp": "MLP or neuron",
     "error": "reconstruction error",
     "output": "output",
 }

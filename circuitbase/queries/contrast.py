@@ -119,6 +119,7 @@ class ContrastEdge:
     target: str
     target_name: str
     target_kind: str
+    port: int
     presence: Presence
     first_weight: float | None
     second_weight: float | None
@@ -239,6 +240,7 @@ def _edge(
         target=known["target"],
         target_name=known["target_name"],
         target_kind=known["target_kind"],
+        port=known["port"],
         presence=_presence(_traces(a), first.traces, _traces(b), second.traces),
         first_weight=a["weight_sum"] / a["traces"] if a else None,
         second_weight=b["weight_sum"] / b["traces"] if b else None,

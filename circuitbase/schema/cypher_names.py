@@ -15,7 +15,7 @@ from circuitbase.schema.kinds import UNIT_LABELS
 
 _LAYER_LABEL = re.compile(r"L\d{2,}")
 _LABELS = {label.name: {p.name for p in label.properties} for label in NODES}
-_LABELS |= dict.fromkeys(UNIT_LABELS, _LABELS["Unit"])
+_LABELS |= {label: _LABELS["Unit"] | _LABELS.get(label, set()) for label in UNIT_LABELS}
 _TYPES = {kind.name: {p.name for p in kind.properties} for kind in RELATIONSHIPS}
 _OPEN_TYPES = {kind.name for kind in RELATIONSHIPS if kind.open}
 _EVERY_PROPERTY = {name for names in (*_LABELS.values(), *_TYPES.values()) for name in names}

@@ -181,10 +181,15 @@ NODES: tuple[NodeLabel, ...] = (
             _p(
                 "activation",
                 "FLOAT",
-                "feature activation; probability for outputs; attention weight for links; 1 for tokens and errors",
+                "feature activation; probability for outputs; attention weight for links; size of what a head or MLP "
+                "writes; 1 for tokens and errors",
             ),
             _p("influence", "FLOAT", "total influence on the outputs"),
-            _optional("preactivation", "FLOAT", "what the account must close to; targets only"),
+            _optional(
+                "preactivation",
+                "FLOAT",
+                "what the account must close to, in component traces what is read times its gradient; targets only",
+            ),
             _optional("bias_effect", "FLOAT", "constants' part of the pre-activation; targets only"),
             _optional("rest", "FLOAT", "signed sum of what pruning took away; targets only"),
             _optional("absolute_input", "FLOAT", "sum of |weight| before pruning; targets only"),
@@ -237,10 +242,14 @@ NODES: tuple[NodeLabel, ...] = (
             _p("id", "STRING", "SHA-256 of model, set-up and place"),
             _p("name", "STRING", "short form that people read"),
             _p("method", "STRING", "such as activation-patching, path-patching, causal-tracing or knockout"),
-            _p("site", "STRING", "what was changed: head, mlp, residual, query, key, value or pattern"),
+            _p(
+                "site",
+                "STRING",
+                "what was changed: head, mlp, residual, query, key, value, pattern or input, with + where several were",
+            ),
             _optional("direction", "STRING", "noising (corrupted into clean) or denoising (clean into corrupted)"),
             _p("metric", "STRING", "what was measured, such as logit-difference"),
-            _p("effect", "FLOAT", "mean over pairs; its definition is the method's (docs/components.md)"),
+            _p("effect", "FLOAT", "mean over pairs of the metric with the change minus without it (docs/patching.md)"),
             _p("effects", "LIST<FLOAT>", "the effect on each pair"),
             _p("pairs", "INTEGER", "number of pairs"),
             _optional("layer", "INTEGER", "first layer"),
@@ -296,7 +305,12 @@ RELATIONSHIPS: tuple[RelationshipType, ...] = (
         "TraceNode",
         "one trace's edge: the direct effect of the start on the end",
         (
-            _p("weight", "FLOAT", "what the start adds to the end's pre-activation, signed"),
+            _p(
+                "weight",
+                "FLOAT",
+                "what the start adds to the end's pre-activation, signed; in component traces to the "
+                "outputs' weighted sum through this input of the end, to first order",
+            ),
             _p("share", "FLOAT", "|weight| over the end's absolute input before pruning"),
             _p("influence", "FLOAT", "share of the influence that runs through the edge"),
             _optional("port", "STRING", "q, k or v where the end is a head"),

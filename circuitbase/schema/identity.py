@@ -145,6 +145,11 @@ def trace_id(
     )
 
 
+def intervention_id(*, model: str, method: str, setup: Mapping[str, Any], place: Mapping[str, Any]) -> str:
+    """Returns an intervention's id: the model's id, the method, everything that its numbers depend on, its place."""
+    return sha256({"model": model, "method": method, "setup": dict(setup), "place": dict(place)})
+
+
 def rollup_id(*, prompt_set: str, configuration: str) -> str:
     """Returns the id of the sums over one prompt set's traces under one configuration."""
     return sha256({"prompt_set": prompt_set, "configuration": configuration})

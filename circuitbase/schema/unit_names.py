@@ -3,7 +3,7 @@
 import json
 
 from circuitbase.schema.identity import layer_label
-from circuitbase.schema.kinds import NodeKind
+from circuitbase.schema.kinds import NodeKind, Port
 
 
 def unit_name(kind: NodeKind, *, layer: int, index: int, text: str | None) -> str:
@@ -30,6 +30,11 @@ def unit_name(kind: NodeKind, *, layer: int, index: int, text: str | None) -> st
             return f"{layer_label(layer)}/mlp"
         case NodeKind.NEURON:
             return f"{layer_label(layer)}/neuron/{index}"
+
+
+def input_name(name: str, port: int) -> str:
+    """Returns the name of a unit's input that an edge enters, such as `L01/head/2<q>`; a port of 0 has none."""
+    return f"{name}<{Port(port).name.lower()}>" if port else name
 
 
 def _quoted(text: str | None) -> str:

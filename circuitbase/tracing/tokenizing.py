@@ -106,6 +106,11 @@ class PromptTokenizer:
             return text
         return str(self._tokenizer.id_to_token(token) or f"<{token}>")
 
+    @property
+    def n_tokens(self) -> int:
+        """Returns the number of tokens that have a text; a model's matrices may have further rows."""
+        return int(self._tokenizer.get_vocab_size(with_added_tokens=True))
+
     def is_unknown(self, token: int) -> bool:
         """Returns whether this is the token that stands for whatever the vocabulary lacks."""
         return token == self._unknown

@@ -5,15 +5,15 @@ neither be held in memory nor be tokenised twice, so what is good waits on disk.
 """
 
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import IO, TYPE_CHECKING, Literal
 
 from circuitbase.errors import InputError
+from circuitbase.graph.trace import TracedPrompt
 from circuitbase.schema.identity import sha256
 from circuitbase.store.prompt_line import BadLine, PromptLine
-from circuitbase.tracing.attention.explained_heads import resolved_heads
 from circuitbase.tracing.options import TargetKind
 from circuitbase.workers.prepared_prompt import PreparedPrompt, prepare
 
@@ -66,18 +66,18 @@ def intake(
     tokenizer: "PromptTokenizer",
     *,
     chat: bool = False,
-    explain_attention: tuple[tuple[int, int, int], ...] = (),
+    fits: Callable[[TracedPrompt], None] | None = None,
 ) -> Iterator[Intake]:
     """Yields what the lines held, all of them read; its prompts can be read inside the block.
 
-    With `chat` prompts go through the model's chat template. A prompt that lacks a query position of
-    `explain_attention` is bad.
+    With `chat` prompts go through the model's chat template. A prompt is bad for which `fits` raises
+    InputError.
     """
     seen: dict[str, tuple[int, str]] = {}
     with tempfile.TemporaryFile("w+", encoding="ascii", prefix="circuitbase-prompts-") as file:
         found = Intake(file)
         for line in lines:
-            _take(line, found, tokenizer, seen, chat=chat, explain_attention=explain_attention)
+            _take(line, found, tokenizer, seen, chat=chat, fits=fits)
         yield found
 
 
@@ -88,14 +88,15 @@ def _take(
     seen: dict[str, tuple[int, str]],
     *,
     chat: bool,
-    explain_attention: tuple[tuple[int, int, int], ...],
+    fits: Callable[[TracedPrompt], None] | None,
 ) -> None:
     if isinstance(line, BadLine):
         found.bad.append((line.number, line.problem))
         return
     try:
         prompt = prepare(line, tokenizer, chat=chat)
-        resolved_heads(explain_attention, n_positions=len(prompt.prompt.token_ids))
+        if fits is not None:
+            fits(prompt.prompt)
     except InputError as error:
         found.bad.append((line.number, str(error)))
         return

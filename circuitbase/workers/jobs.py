@@ -13,6 +13,7 @@ from typing import Any
 import redis
 
 from circuitbase.graph.trace import TracedPrompt
+from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.options import RoleTarget, TraceOptions
 from circuitbase.workers.batches import batches
 
@@ -43,19 +44,20 @@ FINAL = (JobState.STORED, JobState.FAILED)
 class JobRequest:
     """Everything a trace task needs beside the trace id; `model` and `dictionary` are folders.
 
-    `any_model_name` takes a dictionary that names another model.
+    A trace of components has no dictionary. `any_model_name` takes a dictionary that names another model.
     """
 
     model: str
-    dictionary: str
+    dictionary: str | None
     prompt: TracedPrompt
     roles: tuple[RoleTarget, ...]
-    options: TraceOptions
+    options: TraceOptions | ComponentOptions
     any_model_name: bool = False
 
     def to_json(self) -> str:
         """Returns the request as JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False, separators=(",", ":"))
+        found = {**asdict(self), "kind": self.options.kind}
+        return json.dumps(found, ensure_ascii=False, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "JobRequest":
@@ -69,7 +71,7 @@ class JobRequest:
             dictionary=found["dictionary"],
             prompt=TracedPrompt(**prompt),
             roles=tuple(RoleTarget(**role) for role in found["roles"]),
-            options=_options(found["options"]),
+            options=_options(found["options"], kind=found.get("kind", TraceOptions.kind)),
             any_model_name=found.get("any_model_name", False),
         )
 
@@ -149,7 +151,9 @@ def key(trace_id: str) -> str:
     return f"circuitbase:job:{trace_id}"
 
 
-def _options(found: dict[str, Any]) -> TraceOptions:
+def _options(found: dict[str, Any], *, kind: str) -> TraceOptions | ComponentOptions:
+    if kind == ComponentOptions.kind:
+        return ComponentOptions(**found)
     silent = tuple((layer, feature) for layer, feature in found["silent"])
     heads = tuple((layer, head, query) for layer, head, query in found.get("explain_attention", ()))
     return TraceOptions(**{**found, "silent": silent, "explain_attention": heads})

@@ -36,7 +36,7 @@ class Tracer:
     """A model with a dictionary, loaded."""
 
     model: "TracedModel"
-    dictionary: "Dictionary"
+    dictionary: "Dictionary | None"
 
 
 class WorkerProcess:
@@ -84,8 +84,9 @@ class WorkerProcess:
         with self._tracer(request) as tracer:
             found = self._traced(tracer, request)
         if found.metadata.trace_id != trace_id:
+            places = " or ".join(place for place in (request.model, request.dictionary) if place)
             raise ModelError(
-                f"{request.model} or {request.dictionary} changed after the job was submitted "
+                f"{places} changed after the job was submitted "
                 f"(its trace is now {found.metadata.trace_id[:12]}, not {trace_id[:12]}); submit the prompt again"
             )
         return found
@@ -94,16 +95,13 @@ class WorkerProcess:
         """Returns the trace; a device without the memory for it gets a second try, with nothing else loaded."""
         from torch.cuda import OutOfMemoryError
 
-        from circuitbase.tracing.attribution import trace
-
-        arguments = (tracer.model, tracer.dictionary, request.prompt, request.options)
         try:
-            return trace(*arguments, roles=request.roles)
+            return _trace(tracer, request)
         except ModelError as error:
             if not isinstance(error.__cause__, OutOfMemoryError) or not self.kept.drop_unused():
                 raise
             log.warning("dropping what no job uses, for %s", error)
-        return trace(*arguments, roles=request.roles)
+        return _trace(tracer, request)
 
     def close(self) -> None:
         """Closes the connections."""
@@ -121,27 +119,35 @@ class WorkerProcess:
 
         torch.set_num_threads(1)  # sums in another order would give the file other bytes
         model_identity = read_model_identity(request.model)
-        any_name, dtype = request.any_model_name, request.options.dtype
-        dictionary_identity = read_dictionary_identity(
-            request.dictionary, model=model_identity, any_model_name=any_name
-        )
+        any_name, dtype, place = request.any_model_name, request.options.dtype, request.dictionary
         model_key = (request.model, model_identity.digest, dtype)
-        dictionary_key = (request.dictionary, dictionary_identity.id, dtype)
-        with (
-            self.kept.using(
-                model_key,
-                lambda: load_model(request.model, dtype=dtype, device=self.torch_device),
-                what=f"the model {model_identity.id}",
-            ) as model,
-            self.kept.using(
-                dictionary_key,
-                lambda: load_dictionary(
-                    request.dictionary, model=model, dtype=dtype, device=model.device, any_model_name=any_name
-                ),
+        with self.kept.using(
+            model_key,
+            lambda: load_model(request.model, dtype=dtype, device=self.torch_device),
+            what=f"the model {model_identity.id}",
+        ) as model:
+            if place is None:
+                yield Tracer(model, None)
+                return
+            dictionary_identity = read_dictionary_identity(place, model=model_identity, any_model_name=any_name)
+            with self.kept.using(
+                (place, dictionary_identity.id, dtype),
+                lambda: load_dictionary(place, model=model, dtype=dtype, device=model.device, any_model_name=any_name),
                 what=f"the dictionary {dictionary_identity.id}",
-            ) as dictionary,
-        ):
-            yield Tracer(model, dictionary)
+            ) as dictionary:
+                yield Tracer(model, dictionary)
+
+
+def _trace(tracer: Tracer, request: "JobRequest") -> "Trace":
+    """Returns the trace of features or of components that a job asks for."""
+    from circuitbase.tracing.attribution import trace
+    from circuitbase.tracing.components.component_options import ComponentOptions
+    from circuitbase.tracing.components.component_trace import trace_components
+
+    if isinstance(request.options, ComponentOptions):
+        return trace_components(tracer.model, request.prompt, request.options, roles=request.roles)
+    assert tracer.dictionary is not None
+    return trace(tracer.model, tracer.dictionary, request.prompt, request.options, roles=request.roles)
 
 
 @cache

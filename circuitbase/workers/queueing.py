@@ -11,6 +11,7 @@ from neo4j import Driver
 from circuitbase.graph.trace import DictionaryIdentity, ModelIdentity
 from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.stored_traces import stored_trace_ids
+from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.plan import plan
 from circuitbase.workers import jobs, publishing
@@ -30,10 +31,10 @@ class Queueing:
     driver: Driver
     database: str
     model: ModelIdentity
-    dictionary: DictionaryIdentity
-    folders: tuple[str, str]
+    dictionary: DictionaryIdentity | None
+    folders: tuple[str, str | None]
     prompt_set: str
-    options: TraceOptions
+    options: TraceOptions | ComponentOptions
     any_model_name: bool
     dry_run: bool
 
@@ -89,10 +90,10 @@ def queue_all(
 def _planned(queueing: Queueing, prompt: PreparedPrompt) -> Planned:
     roles = prompt.roles if queueing.options.target == "roles" else ()
     ids = plan(queueing.model, queueing.dictionary, prompt.prompt, roles, queueing.options)
-    model, dictionary = (_absolute(folder) for folder in queueing.folders)
+    model, dictionary = queueing.folders
     request = JobRequest(
-        model=model,
-        dictionary=dictionary,
+        model=_absolute(model),
+        dictionary=None if dictionary is None else _absolute(dictionary),
         prompt=prompt.prompt,
         roles=roles,
         options=queueing.options,

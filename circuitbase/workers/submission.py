@@ -2,13 +2,17 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from circuitbase.errors import InputError, PromptFileError
+from circuitbase.graph.trace import DictionaryIdentity, ModelIdentity, TracedPrompt
 from circuitbase.ingest.connection import open_driver
 from circuitbase.ingest.migrations import ensure_schema
 from circuitbase.settings import Settings
 from circuitbase.store.prompt_line import BadLine, PromptLine
-from circuitbase.tracing.attention.explained_heads import check_heads_of
+from circuitbase.tracing.attention.explained_heads import check_heads_of, resolved_heads
+from circuitbase.tracing.components.component_options import ComponentOptions
+from circuitbase.tracing.components.component_request import component_prompt
 from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
 from circuitbase.tracing.named_features import check_features
 from circuitbase.tracing.options import TargetKind, TraceOptions
@@ -24,16 +28,17 @@ from circuitbase.workers.queueing import Queueing, queue_all
 class Asked:
     """What to do with prompts; `model` and `dictionary` are folders or hub ids.
 
+    A trace of components needs no dictionary.
     `target` decides over `options.target`; `auto` is `roles` if every prompt has an answer. With `chat`
     each prompt is a user's message and goes through the model's chat template; `any_model_name` takes a
     dictionary that names another model.
     """
 
     model: str
-    dictionary: str
+    dictionary: str | None
     prompt_set: str
     target: AskedTarget = "auto"
-    options: TraceOptions = field(default_factory=TraceOptions)
+    options: TraceOptions | ComponentOptions = field(default_factory=TraceOptions)
     chat: bool = False
     any_model_name: bool = False
 
@@ -75,14 +80,12 @@ def submit(
     """
     check_set_name(asked.prompt_set)
     model = read_model_identity(asked.model)
-    dictionary = read_dictionary_identity(asked.dictionary, model=model, any_model_name=asked.any_model_name)
-    check_features(asked.options.silent, model=model, dictionary=dictionary)
-    check_heads_of(asked.options.explain_attention, model=asked.model)
+    dictionary = _checked_dictionary(asked, model)
     tokenizer = PromptTokenizer(asked.model)
     with (
         open_redis(settings) as client,
         open_driver(settings) as driver,
-        intake(lines, tokenizer, chat=asked.chat, explain_attention=asked.options.explain_attention) as found,
+        intake(lines, tokenizer, chat=asked.chat, fits=partial(_check_fits, asked.options)) as found,
     ):
         target = found.resolved(asked.target)
         bad = found.bad_for(target)
@@ -99,7 +102,7 @@ def submit(
             dictionary=dictionary,
             folders=(asked.model, asked.dictionary),
             prompt_set=asked.prompt_set,
-            options=replace(asked.options, target=target),
+            options=replace(asked.options, target=target),  # type: ignore[arg-type]  # probable or roles: both have these
             any_model_name=asked.any_model_name,
             dry_run=dry_run,
         )
@@ -119,6 +122,25 @@ def submit(
         bad=tuple(bad),
         tokens=found.tokens,
     )
+
+
+def _checked_dictionary(asked: Asked, model: ModelIdentity) -> DictionaryIdentity | None:
+    """Returns the dictionary that the traces need; raises InputError for options that it or the model cannot have."""
+    options = asked.options
+    if isinstance(options, ComponentOptions) or asked.dictionary is None:
+        return None
+    dictionary = read_dictionary_identity(asked.dictionary, model=model, any_model_name=asked.any_model_name)
+    check_features(options.silent, model=model, dictionary=dictionary)
+    check_heads_of(options.explain_attention, model=asked.model)
+    return dictionary
+
+
+def _check_fits(options: TraceOptions | ComponentOptions, prompt: TracedPrompt) -> None:
+    """Raises InputError for a prompt that is too short for what is asked."""
+    if isinstance(options, ComponentOptions):
+        component_prompt(prompt)
+    else:
+        resolved_heads(options.explain_attention, n_positions=len(prompt.token_ids))
 
 
 def check_set_name(name: str) -> None:

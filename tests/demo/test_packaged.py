@@ -10,6 +10,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2LMHeadModel, P
 from circuitbase.demo import packaged
 from circuitbase.demo.gates import dictionary_gates, model_gates
 from circuitbase.demo.measure import ModelReport, measure
+from circuitbase.demo.pair_sets import pair_sets, write_pair_sets
 from circuitbase.demo.prompt_sets import prompt_sets, write_prompt_sets
 from circuitbase.demo.replacement import replacement_scores
 from circuitbase.demo.tables import atlas_page
@@ -113,6 +114,26 @@ def test_the_shipped_prompt_sets_are_those_of_the_script(tmp_path: Path) -> None
     assert {path.stem for path in tmp_path.iterdir()} == set(shipped)
     for path in tmp_path.iterdir():
         assert path.read_text("utf-8") == shipped[path.stem].read_text("utf-8")
+
+
+def test_the_shipped_pairs_are_those_of_the_script(tmp_path: Path) -> None:
+    write_pair_sets(pair_sets(prompt_sets(WORLD)), tmp_path)
+    shipped = packaged.pair_sets()
+    assert {path.stem for path in tmp_path.iterdir()} == set(shipped) == {"indirect-object", "induction"}
+    for path in tmp_path.iterdir():
+        assert path.read_text("utf-8") == shipped[path.stem].read_text("utf-8")
+
+
+@pytest.mark.parametrize("name", packaged.pair_sets())
+def test_exchanged_tokens_turn_the_answer_round(
+    name: str, model: GPT2LMHeadModel, tokenizer: PreTrainedTokenizerFast
+) -> None:
+    for pair in json.loads(packaged.pair_sets()[name].read_text("utf-8"))["pairs"]:
+        assert len(tokenizer.tokenize(pair["clean"])) == len(tokenizer.tokenize(pair["corrupted"]))
+        for side, answer in (("clean", "correct"), ("corrupted", "wrong")):
+            with torch.no_grad():
+                logits = model(**tokenizer(pair[side], return_tensors="pt")).logits[0, -1]
+            assert tokenizer.decode([int(logits.argmax())]) == pair[answer]
 
 
 def test_the_page_holds_the_reports_numbers() -> None:

@@ -166,7 +166,7 @@ def test_a_configuration_is_named_by_model_dictionary_target_and_digits_of_its_i
 
 def test_shared_rows_hold_ids_that_units_begin_with():
     trace = synthetic_trace(0)
-    model, dictionary = model_row(trace.metadata)[0], dictionary_row(trace.metadata)
+    model, dictionary = model_row(trace.metadata.model)[0], dictionary_row(trace.metadata)
     assert dictionary is not None
     assert dictionary[0].startswith(f"{model}/")
     assert all(row[0].startswith(f"{model}/") for row in trace_rows.trace_rows(trace).units.rows)

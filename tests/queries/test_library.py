@@ -1,14 +1,26 @@
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from circuitbase.errors import QueryError
+from circuitbase.ingest.head_roles import store_head_roles
 from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import library
 from circuitbase.queries.reading import run_read_only
+from circuitbase.queries.rollup import roll_up
 from circuitbase.schema.cypher_names import undeclared_names
+from circuitbase.store.trace_store import TraceStore
+from circuitbase.tracing.components.component_options import ComponentOptions
+from circuitbase.tracing.components.component_trace import trace_components
+from circuitbase.tracing.head_roles.roles import BOUNDS, HeadRoles, Role, RoleScores
+from circuitbase.tracing.models import load_model
 from circuitbase.tracing.options import TraceOptions
 from tests.queries.conftest import StoredSets
+from tests.queries.stored import put_traces
 from tests.synthetic import synthetic_traces, with_links
+from tests.tiny_models import write_tiny_model
 
 # What a query shows only where a sign is open, which synthetic traces need not have.
 MAY_BE_EMPTY = {"sign-disagreement"}
@@ -22,6 +34,13 @@ def put_prompt_with_an_answer(stored: StoredSets) -> None:
     store_trace(stored.driver, trace, database="neo4j")
 
 
+def put_heads_with_a_role(stored: StoredSets) -> None:
+    """Stores the score of two heads, one of them above its bound."""
+    scores = {Role.INDUCTION: RoleScores(np.array([[0.1, 0.9]]), parts={}, measured_on={})}
+    model = stored.first[0].metadata.model
+    store_head_roles(stored.driver, model, HeadRoles(scores, BOUNDS), database="neo4j")
+
+
 def put_trace_with_links(stored: StoredSets) -> None:
     """Stores a trace whose attention was explained."""
     (trace,) = synthetic_traces(1, first_seed=901)
@@ -29,6 +48,15 @@ def put_trace_with_links(stored: StoredSets) -> None:
         stored.driver, "capital-en", [SetPrompt(trace.metadata.prompt_id, trace.metadata.prompt)], database="neo4j"
     )
     store_trace(stored.driver, with_links(trace), database="neo4j")
+
+
+def put_component_traces(stored: StoredSets, folder: Path) -> None:
+    """Stores component traces in both sets, and sums them."""
+    model = load_model(write_tiny_model(folder / "model"))
+    for name, text in (("capital-en", "the alpha of beta is"), ("capital-fr", "the gamma of delta is")):
+        trace = trace_components(model, model.tokenizer.read(text), ComponentOptions(neurons=2, prune=False))
+        put_traces(stored.driver, stored.settings, name, [trace])
+    roll_up(stored.driver, store=TraceStore(stored.settings.store_url), prompt_set=None, database="neo4j")
 
 
 def test_there_are_at_least_ten_named_queries() -> None:
@@ -45,8 +73,10 @@ def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str
     assert undeclared_names(query.source) == []
 
 
-def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets) -> None:
+def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets, tmp_path: Path) -> None:
+    put_component_traces(stored_sets, tmp_path)
     put_prompt_with_an_answer(stored_sets)
+    put_heads_with_a_role(stored_sets)
     put_trace_with_links(stored_sets)
     for name in library.names():
         query = library.load(name)
@@ -67,6 +97,21 @@ def test_the_account_of_every_stored_trace_closes(stored_sets: StoredSets) -> No
     )
     assert len(rows) == targets
     assert max(row["violation"] for row in rows) < 1e-5
+
+
+def test_heads_are_found_by_role_and_model(stored_sets: StoredSets) -> None:
+    put_heads_with_a_role(stored_sets)
+    model = stored_sets.first[0].metadata.model
+    query = library.load("heads-by-role")
+
+    def found(**given: str) -> list[dict[str, object]]:
+        return [*run_read_only(stored_sets.driver, query.text, query.arguments(given), database="neo4j").rows]
+
+    assert found() == [
+        {"role": "induction", "head": "L00/head/1", "score": 0.9, "roles": ["induction"], "model": model.id}
+    ]
+    assert found(role="induction", model=model.name) == found()
+    assert found(role="copying") == [] and found(model="another") == []
 
 
 def test_the_account_of_an_attention_link_closes_over_its_pairs(stored_sets: StoredSets) -> None:

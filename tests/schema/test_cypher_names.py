@@ -57,6 +57,8 @@ def test_the_cypher_of_ingest_is_found():
         ("MATCH (:Unit)-[r:DRIVES|DRIVESS*1..3 {bar: 1}]->(b) RETURN r.zork, b.zig", ["DRIVESS", "bar", "zork", "zig"]),
         ("MATCH (u:Unit) WHERE u:Featre RETURN u {.id, .nam, x: 1}", ["Featre", "nam"]),
         ("MATCH (u:Unit) WITH u AS v RETURN v.nme", ["nme"]),
+        ("MATCH (u:Unit) RETURN u.induction", ["induction"]),
+        ("MATCH (h:Head) RETURN h.induction, h.name, h.inductoin", ["inductoin"]),
         ("MATCH (u:Unit) SET u:Foo, u.bar = 1", ["Foo", "bar"]),
         ("MATCH (a)-[:AFFECTS]->(b:TraceNode WHERE b.wrong > 1) RETURN count(*)", ["wrong"]),
         ("MATCH (u:Feature&!L05) RETURN u.position", ["position"]),

@@ -1,5 +1,6 @@
 """Prompts go through a real queue, a real worker and a real database."""
 
+from dataclasses import replace
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -10,6 +11,7 @@ from circuitbase.settings import Settings
 from circuitbase.store.prompt_line import PromptLine
 from circuitbase.store.trace_file import to_bytes
 from circuitbase.store.trace_store import TraceStore
+from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.workers import jobs
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
@@ -50,6 +52,30 @@ def test_a_job_gives_the_same_bytes_as_tracing_here(
     )
     file = Path(TraceStore(queue_settings.store_url).location(submission.under_way[0]))
     assert file.read_bytes() == to_bytes(here)
+
+
+def test_components_go_through_the_same_queue(
+    queue_settings: Settings, database: Driver, asked: Asked, tiny_folders: tuple[Path, Path]
+) -> None:
+    import torch
+
+    from circuitbase.tracing.components.component_trace import trace_components
+    from circuitbase.tracing.models import load_model
+
+    options = ComponentOptions(neurons=2, links=2, relative_tau=0.001)
+    submission = submitted(queue_settings, replace(asked, dictionary=None, options=options), "the nu of xi is")
+    assert awaited(queue_settings, submission).all_stored
+    torch.set_num_threads(1)
+    model = load_model(tiny_folders[0])
+    here = trace_components(model, model.tokenizer.read("the nu of xi is"), options)
+    file = Path(TraceStore(queue_settings.store_url).location(submission.under_way[0]))
+    assert file.read_bytes() == to_bytes(here)
+    kinds = "MATCH (:TraceNode)-[:OF]->(u:Unit) RETURN count(DISTINCT u.kind)"
+    assert count(database, kinds) == len(set(here.graph.node_kind))
+    for port in "qkv":
+        assert count(database, f"MATCH (h:Unit)<-[:OF]-(n)<-[e:AFFECTS {{port: '{port}'}}]-() RETURN count(e)") > 0
+    again = submitted(queue_settings, replace(asked, dictionary=None, options=options), "the nu of xi is")
+    assert (again.new, again.already_stored) == (0, 1)
 
 
 def test_what_a_set_says_of_a_prompt_is_stored_and_traced_to_its_role(

@@ -6,6 +6,7 @@ import redis
 from neo4j import Driver
 
 from circuitbase.settings import Settings
+from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
@@ -25,6 +26,9 @@ def put_one(client: redis.Redis, trace_id: str, prompt_set: str = "capitals") ->
 
 def test_a_request_survives_json() -> None:
     assert JobRequest.from_json(made_request().to_json()) == made_request()
+    options = ComponentOptions(target="roles", tau=0.1, neurons=3, links=2, positions="summed", dtype="float64")
+    of_components = replace(made_request(), dictionary=None, options=options)
+    assert JobRequest.from_json(of_components.to_json()) == of_components
 
 
 def test_every_option_survives_the_record(client: redis.Redis) -> None:

@@ -7,29 +7,14 @@ import numpy as np
 
 from circuitbase.errors import InputError
 from circuitbase.tracing.components.ablations import Ablation, ablation, check_positions
-from circuitbase.tracing.components.attribution_options import AttributionOptions, Method
+from circuitbase.tracing.components.attribution_options import AttributionOptions
 from circuitbase.tracing.components.batches import pair_batches
-from circuitbase.tracing.components.clean_corrupted import clean_corrupted
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.components.contrast import Contrast
-from circuitbase.tracing.components.eap import eap
-from circuitbase.tracing.components.eap_ig_activations import eap_ig_activations
-from circuitbase.tracing.components.eap_ig_inputs import eap_ig_inputs
 from circuitbase.tracing.components.edge_scores import EdgeScores
-from circuitbase.tracing.components.exact import exact
-from circuitbase.tracing.components.information_flow import information_flow
-from circuitbase.tracing.components.method_result import Found
+from circuitbase.tracing.components.methods import METHODS
 from circuitbase.tracing.components.metrics import metric_for
 from circuitbase.tracing.components.pairs import Pair, check_pairs
-
-METHODS: dict[Method, Callable[[Contrast, AttributionOptions], Found]] = {
-    "eap": eap,
-    "eap-ig-inputs": eap_ig_inputs,
-    "eap-ig-activations": eap_ig_activations,
-    "clean-corrupted": clean_corrupted,
-    "information-flow": information_flow,
-    "exact": exact,
-}
 
 
 def attribute(
@@ -38,18 +23,24 @@ def attribute(
     options: AttributionOptions = AttributionOptions(),  # noqa: B008  # frozen
     *,
     mean_over: Sequence[tuple[int, ...]] | None = None,
+    said: Callable[[int], None] | None = None,
 ) -> EdgeScores:
     """Returns the scores of all edges on pairs, by `options.method`.
 
     A mean ablation is over the prompts `mean_over` (token ids), by default the clean prompts of the pairs. How
-    pairs are batched and padded changes nothing. Raises InputError for pairs that cannot be compared.
+    pairs are batched and padded changes nothing. `said` hears how many pairs are done after each batch. Raises
+    InputError for pairs that cannot be compared.
     """
     n_outputs = len(model.W_U)
     check_pairs(pairs, n_tokens=model.n_input_tokens or n_outputs, n_outputs=n_outputs)
     metric = None if options.metric is None else metric_for(options.metric, pairs)
     ablates = _ablation(model, pairs, options, mean_over)
     batches = pair_batches(pairs, batch_size=options.batch_size, causal=model.causal, device=model.W_U.device)
-    found = [_scored(Contrast(model, batch, ablates, metric), options) for batch in batches]
+    found: list[_Scored] = []
+    for batch in batches:
+        found.append(_scored(Contrast(model, batch, ablates, metric), options))
+        if said is not None:
+            said(sum(len(each.places) for each in found))
     order = np.argsort([place for batch in found for place in batch.places])
 
     def joined(numbers: Sequence[np.ndarray | None]) -> np.ndarray | None:

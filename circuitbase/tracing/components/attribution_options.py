@@ -30,7 +30,7 @@ class Uses:
 
 USES: dict[Method, Uses] = {
     "eap": Uses(),
-    "eap-ig-inputs": Uses(steps=10, rule="gauss"),
+    "eap-ig-inputs": Uses(steps=20, rule="gauss"),
     "eap-ig-activations": Uses(steps=5, rule="right"),
     # its second gradient is that of the corrupted prompt
     "clean-corrupted": Uses(ablations=("patching",)),

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from circuitbase.errors import ModelError
+from circuitbase.errors import InputError, ModelError
 from circuitbase.graph.trace import Trace, TracedPrompt, TraceMetadata
 from circuitbase.tracing.assembly import assemble
 from circuitbase.tracing.components.component_model import ComponentModel
@@ -17,7 +17,7 @@ from circuitbase.tracing.components.component_request import component_prompt
 from circuitbase.tracing.components.component_rows import ComponentRows, component_rows
 from circuitbase.tracing.components.effects_on_parts import TracedParts, effects_on_layer, effects_on_stream
 from circuitbase.tracing.components.hugging_face import component_model
-from circuitbase.tracing.components.propagation import End, propagated
+from circuitbase.tracing.components.propagation import End, Propagated, propagated
 from circuitbase.tracing.components.seen import seen_prompt
 from circuitbase.tracing.components.source_grid import source_grid
 from circuitbase.tracing.components.summed_positions import summed_positions
@@ -27,6 +27,8 @@ from circuitbase.tracing.outputs import facts
 from circuitbase.tracing.plan import asked_targets
 from circuitbase.tracing.targets import AskedTarget, RoleTarget, check_targets
 from circuitbase.tracing.traced_rows import TracedRows
+
+MOST_EFFECTS = 10**8  # 2 GB as edges
 
 
 @torch.no_grad()
@@ -61,6 +63,7 @@ def trace_components(
     found = propagated(components, seen, ends, options)
     grid = source_grid(seen, found, parallel=components.parallel)
     nodes = component_nodes(prompt.token_ids, grid, found, [output for output, _ in outputs])
+    _check_size(components, found, options)
     rows = list(_rows(TracedParts(components, seen, found, grid, nodes), ends, options))
     table, traced = _together(nodes, rows)
     if options.positions == "summed":
@@ -85,6 +88,22 @@ def trace_components(
         ),
         graph=assembled.graph,
     )
+
+
+def _check_size(model: ComponentModel, found: Propagated, options: ComponentOptions) -> None:
+    """Raises InputError for a complete trace that would not fit into memory."""
+    if options.loses_mass:
+        return
+    n_positions = len(found.input)
+    n_effects = sum(
+        int(layer.kept_heads.sum()) * model.graph.before_heads(place) * (n_positions + 2)
+        for place, layer in enumerate(found.layers)
+    )
+    if n_effects > MOST_EFFECTS:
+        raise InputError(
+            f"a complete component trace of {n_positions} positions would have about {n_effects:,} edges, more than "
+            f"{MOST_EFFECTS:,}; leave out the least with a threshold, such as relative_tau 0.01"
+        )
 
 
 def _rows(parts: TracedParts, ends: Sequence[End], options: ComponentOptions) -> Iterator[ComponentRows]:

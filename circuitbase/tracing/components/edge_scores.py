@@ -49,6 +49,14 @@ class EdgeScores:
         return found
 
     @property
+    def gap_share(self) -> float | None:
+        """Returns Σ|gap| over Σ|difference of the metric between the path's ends|, of all pairs; None without a gap."""
+        if self.gap is None:
+            return None
+        difference = np.abs(self.scores[:, 0].sum(-1) - self.gap).sum()
+        return float(np.abs(self.gap).sum() / difference) if difference else float(np.abs(self.gap).sum() > 0)
+
+    @property
     def nodes(self) -> Float[np.ndarray, "pair source"]:
         """Returns the sources' scores: the sums of their out-edges."""
         return self.scores.sum(-1)

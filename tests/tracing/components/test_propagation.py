@@ -12,9 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from circuitbase.errors import InputError
 from circuitbase.graph.attribution_graph import AttributionGraph
 from circuitbase.graph.trace import Trace
 from circuitbase.schema.kinds import NodeKind, Port
+from circuitbase.tracing.components import component_trace
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.components.component_trace import trace_components
@@ -247,6 +249,16 @@ def test_summed_positions_are_the_sums_over_positions(folder: Path) -> None:
                 for each, chosen in zip((graph, summed), mine, strict=True)
             ]
             assert sums[1] == pytest.approx(sums[0], abs=1e-6)
+
+
+def test_a_trace_that_memory_cannot_hold_is_refused(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = traced("GPT2LMHeadModel", folder)
+    monkeypatch.setattr(component_trace, "MOST_EFFECTS", 100)
+    with pytest.raises(
+        InputError, match=r"positions would have about \d[\d,]* edges, more than 100; leave out the least"
+    ):
+        found.again(WHOLE)
+    assert found.again(replace(WHOLE, relative_tau=0.1)).graph.n_edges > 0
 
 
 @pytest.mark.parametrize("options", [{"tau": 0.02}, {"relative_tau": 0.1}])

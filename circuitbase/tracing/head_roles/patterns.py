@@ -1,0 +1,32 @@
+"""The attention patterns of all heads on tokens."""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from circuitbase.tracing.components.component_model import ComponentModel
+from circuitbase.tracing.components.running import Site, run
+
+BATCH_SIZE = 32
+
+
+@torch.no_grad()
+def attention_patterns(
+    model: ComponentModel, tokens: Int[Tensor, "batch position"], *, batch_size: int = BATCH_SIZE
+) -> Float[Tensor, "batch layer head query key"]:
+    """Returns the patterns on the CPU, computed for so many sequences at a time."""
+    return torch.cat([_patterns(model, some) for some in tokens.split(batch_size)])
+
+
+def _patterns(
+    model: ComponentModel, tokens: Int[Tensor, "batch position"]
+) -> Float[Tensor, "batch layer head query key"]:
+    found: list[Tensor] = []
+
+    def kept(site: Site, _layer: int, x: Tensor) -> Tensor:
+        if site == Site.PATTERN:
+            found.append(x.cpu())
+        return x
+
+    run(model, model.embedded(tokens).stream, edit=kept)
+    return torch.stack(found, dim=1)
