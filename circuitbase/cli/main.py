@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "scrub": "patching",
     "component-circuit": "component_circuits",
     "heads": "heads",
+    "benchmark": "benchmark",
 }
 
 
