@@ -79,7 +79,8 @@ def patch(  # noqa: PLR0913  # one parameter per option
     crooked = sum(not check.symmetric for check in check_replacements(found.pairs))
     if crooked and options.method in ("activation", "attribution", "path"):
         click.echo(
-            f"{crooked} of {len(found.pairs)} pairs are not seen to be symmetric replacements; see --check-pairs", err=True
+            f"{crooked} of {len(found.pairs)} pairs are not seen to be symmetric replacements; see --check-pairs",
+            err=True,
         )
     click.echo(summary(result, metric=run.metric), err=True)
     if per_pair:
