@@ -48,7 +48,7 @@ def plain_run(
         return constant + sum(carried)
 
     written("input", writes["input"])
-    for layer, block in enumerate(model.blocks):
+    for layer, block in enumerate(model.layers):
         heads = [f"a{layer}.h{head}" for head in range(config.n_heads)]
         inputs = [torch.stack([read(f"{name}<{port}>") for name in heads], dim=2) for port in "qkv"]
         for name, write in zip(heads, block.head_writes(*inputs).unbind(2), strict=True):
@@ -89,7 +89,7 @@ def patched_effects(
     correct: Int[Tensor, " batch"],
     wrong: Int[Tensor, " batch"],
 ) -> dict[str, Float[Tensor, " batch"]]:
-    """Returns, for every edge, m(clean) − m(clean with this one edge from the corrupted run), m the logit difference."""
+    """Returns, for every edge, m(clean) − m(clean with this one edge from the corrupted run), m as above."""
     others = plain_run(model, corrupted).writes
     whole = logit_difference(plain_run(model, clean).logits, correct, wrong)
     return {

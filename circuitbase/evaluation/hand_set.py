@@ -37,7 +37,7 @@ def gate(kind: Literal["or", "and"], *, dtype: torch.dtype = torch.float32) -> H
     )  # fmt: skip
     model = zeroed(config)
     at = {name: place for place, name in enumerate(GATE_DIRECTIONS)}
-    block = model.blocks[0]
+    block = model.layers[0]
     model.W_E[1, at["is_on"]] = 1.0
     for position in range(3):
         model.W_pos[position, at[f"position{position}"]] = 1.0
@@ -64,9 +64,7 @@ MULTIPLIERS = {
 """The edges of the packaged linear model; all others carry nothing."""
 
 
-def linear_model(
-    multipliers: Mapping[str, float] = MULTIPLIERS, *, dtype: torch.dtype = torch.float32
-) -> HandSet:
+def linear_model(multipliers: Mapping[str, float] = MULTIPLIERS, *, dtype: torch.dtype = torch.float32) -> HandSet:
     """Returns a model of 2 layers and 2 heads in which a source's write reaches a receiver times a multiplier.
 
     Token t embeds as the number t. Heads look at all positions alike and write the weighted sum of what their value
@@ -82,7 +80,7 @@ def linear_model(
     model = zeroed(config)
     at = {name: place for place, name in enumerate(names)}
     model.W_E[:, at["input"]] = torch.arange(5.0)
-    for layer, block in enumerate(model.blocks):
+    for layer, block in enumerate(model.layers):
         for head in range(2):
             block.W_O[head, 0, at[f"a{layer}.h{head}"]] = 1.0
         block.W_out[0, at[f"m{layer}"]] = 1.0
@@ -91,9 +89,9 @@ def linear_model(
         if receiver == "logits":
             model.W_U[at[source], 0] = multiplier
         elif receiver.endswith("<v>"):
-            model.blocks[int(receiver[1])].W_V[int(receiver[4]), at[source], 0] = multiplier
+            model.layers[int(receiver[1])].W_V[int(receiver[4]), at[source], 0] = multiplier
         else:
-            model.blocks[int(receiver[1])].W_in[at[source], 0] = multiplier
+            model.layers[int(receiver[1])].W_in[at[source], 0] = multiplier
     return HandSet(model.to(dtype), tuple("01234"), names, dict(multipliers))
 
 
@@ -103,7 +101,10 @@ def linear_effects(multipliers: Mapping[str, float], *, clean: float, corrupted:
     With `gain[v]` the sum over paths from v to the logits and `size[u]` the sum over paths from the input to u, the
     edge u→v has the effect `(clean − corrupted) · size[u] · multiplier · gain[v]`.
     """
-    edges = [(*edge.replace("<v>", "").split("->"), weight) for edge, weight in multipliers.items()]
+    edges: list[tuple[str, str, float]] = []
+    for edge, weight in multipliers.items():
+        source, _, reader = edge.replace("<v>", "").partition("->")
+        edges.append((source, reader, weight))
 
     def size(node: str) -> float:
         return 1.0 if node == "input" else sum(w * size(source) for source, reader, w in edges if reader == node)
@@ -112,10 +113,8 @@ def linear_effects(multipliers: Mapping[str, float], *, clean: float, corrupted:
         return 1.0 if node == "logits" else sum(w * gain(reader) for source, reader, w in edges if source == node)
 
     difference = clean - corrupted
-    return {
-        edge: difference * size(source) * weight * gain(reader)
-        for edge, (source, reader, weight) in zip(multipliers, edges, strict=True)
-    }
+    effects = [difference * size(source) * weight * gain(reader) for source, reader, weight in edges]
+    return dict(zip(multipliers, effects, strict=True))
 
 
 def zeroed(config: SmallConfig) -> SmallTransformer:

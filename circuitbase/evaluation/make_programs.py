@@ -36,7 +36,7 @@ class Program:
     """What it computes, for people."""
 
 
-def frac_prevs() -> Any:  # noqa: ANN401  # tracr's classes are not here
+def frac_prevs() -> Any:
     """Returns the share of x among the tokens so far."""
     from tracr.compiler import lib
     from tracr.rasp import rasp
@@ -44,7 +44,7 @@ def frac_prevs() -> Any:  # noqa: ANN401  # tracr's classes are not here
     return lib.make_frac_prevs(rasp.tokens == "x")
 
 
-def reverse() -> Any:  # noqa: ANN401
+def reverse() -> Any:
     """Returns the tokens in reverse order; where to look is computed from the length."""
     from tracr.compiler import lib
     from tracr.rasp import rasp
@@ -54,7 +54,7 @@ def reverse() -> Any:  # noqa: ANN401
     return rasp.Aggregate(there, rasp.tokens).named("reverse")
 
 
-def induction() -> Any:  # noqa: ANN401
+def induction() -> Any:
     """Returns what followed the current token when it came before."""
     from tracr.rasp import rasp
 
@@ -68,7 +68,7 @@ STATE_OF = {"city1": "state1", "city2": "state2", "city3": "state3", "city4": "s
 CAPITAL_OF = {"state1": "capital1", "state2": "capital2", "state3": "capital3"}
 
 
-def two_hop() -> Any:  # noqa: ANN401
+def two_hop() -> Any:
     """Returns the capital of the city's state, asked at `is`; the Aggregate between the Maps keeps them two MLPs."""
     from tracr.rasp import rasp
 
@@ -81,8 +81,11 @@ def two_hop() -> Any:  # noqa: ANN401
 NAMES = ("ann", "bob", "cid", "dan")
 
 
-def indirect_object() -> Any:  # noqa: ANN401
-    """Returns, at `to`, the name that comes once: a0, m0 count, m1 marks the repeated name, a2 reads it, a3 the other."""
+def indirect_object() -> Any:
+    """Returns, at `to`, the name that comes once.
+
+    a0 and m0 count each name, m1 marks the one that came before, a2 reads it at `to`, a3 reads the other.
+    """
     from tracr.rasp import rasp
 
     same = rasp.Select(rasp.tokens, rasp.tokens, rasp.Comparison.EQ)
@@ -90,9 +93,7 @@ def indirect_object() -> Any:  # noqa: ANN401
     again = rasp.categorical(rasp.Map(lambda found: found == 2, count)).named("again")
     marked = rasp.Select(again, rasp.tokens, lambda key, query: bool(key) and query == "to")
     subject = rasp.Aggregate(marked, rasp.tokens).named("subject")
-    other = rasp.Select(
-        rasp.tokens, subject, lambda key, query: key in NAMES and query in NAMES and key != query
-    )
+    other = rasp.Select(rasp.tokens, subject, lambda key, query: key in NAMES and query in NAMES and key != query)
     return rasp.Aggregate(other, rasp.tokens).named("answer")
 
 
@@ -137,7 +138,7 @@ def make_program(name: str, folder: Path) -> Path:
 
 
 def replica(
-    compiled: Any,  # noqa: ANN401
+    compiled: Any,
     vocabulary: Sequence[str],
     *,
     read: Sequence[str],
@@ -181,7 +182,7 @@ def unembedding(labels: Sequence[str], read: Sequence[str], d_vocab_out: int) ->
     return found
 
 
-def expected_logits(compiled: Any, tokens: list[str], read: Sequence[str], d_vocab_out: int) -> np.ndarray:  # noqa: ANN401
+def expected_logits(compiled: Any, tokens: list[str], read: Sequence[str], d_vocab_out: int) -> np.ndarray:
     """Returns what tracr's own run of the model leaves in the output directions, [position, output]."""
     final = np.array(compiled.apply(tokens).transformer_output)[0]
     return (final @ unembedding(list(compiled.residual_labels), read, d_vocab_out)).astype(np.float32)

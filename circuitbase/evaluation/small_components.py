@@ -18,12 +18,13 @@ def component_model(model: SmallTransformer) -> ComponentModel:
     bias = model.b_U.detach() if model.config.biases else None
     return ComponentModel(
         embedded=lambda tokens: _embedding(model, tokens),
-        attention=tuple(_attention(block) for block in model.blocks),
-        mlps=tuple(_mlp(block) for block in model.blocks),
+        attention=tuple(_attention(block) for block in model.layers),
+        mlps=tuple(_mlp(block) for block in model.layers),
         final_norm=_norm(getattr(model, "norm_final", None)),
         W_U=model.W_U.detach().T,
         b_U=bias,
         logit_cap=None,
+        n_input_tokens=model.config.d_vocab,
     )
 
 

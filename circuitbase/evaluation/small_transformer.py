@@ -39,7 +39,25 @@ class SmallConfig:
 
 
 class SmallBlock(nn.Module):
-    """One layer: heads that each read their own query, key and value inputs, then an MLP."""
+    """One layer: heads that each read their own query, key and value inputs, then an MLP.
+
+    Parameters that a config does not ask for are not there.
+    """
+
+    W_Q: Float[Tensor, "head d_model d_head"]
+    W_K: Float[Tensor, "head d_model d_head"]
+    W_V: Float[Tensor, "head d_model d_head"]
+    W_O: Float[Tensor, "head d_head d_model"]
+    W_in: Float[Tensor, "d_model neuron"]
+    W_out: Float[Tensor, "neuron d_model"]
+    b_Q: Float[Tensor, "head d_head"]
+    b_K: Float[Tensor, "head d_head"]
+    b_V: Float[Tensor, "head d_head"]
+    b_O: Float[Tensor, " d_model"]
+    b_in: Float[Tensor, " neuron"]
+    b_out: Float[Tensor, " d_model"]
+    norm_attention: nn.LayerNorm
+    norm_mlp: nn.LayerNorm
 
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
@@ -99,9 +117,7 @@ class SmallBlock(nn.Module):
         mixed = torch.einsum("bhqk,bkhd->bqhd", pattern, self._projected(value_input, "V"))
         return torch.einsum("bqhd,hdm->bqhm", mixed, self.W_O)
 
-    def mlp_write(
-        self, mlp_input: Float[Tensor, "batch position d_model"]
-    ) -> Float[Tensor, "batch position d_model"]:
+    def mlp_write(self, mlp_input: Float[Tensor, "batch position d_model"]) -> Float[Tensor, "batch position d_model"]:
         """Returns what the MLP adds to the residual stream, its output bias included."""
         if not self.config.d_mlp:
             return torch.zeros_like(mlp_input)
@@ -130,7 +146,11 @@ class SmallBlock(nn.Module):
 class SmallTransformer(nn.Module):
     """A transformer of a `SmallConfig`; random weights until they are trained, set or loaded."""
 
-    blocks: nn.ModuleList
+    W_E: Float[Tensor, "token d_model"]
+    W_pos: Float[Tensor, "position d_model"]
+    W_U: Float[Tensor, "d_model output"]
+    b_U: Float[Tensor, " output"]
+    norm_final: nn.LayerNorm
 
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
@@ -143,6 +163,11 @@ class SmallTransformer(nn.Module):
             self.b_U = nn.Parameter(torch.zeros(config.d_vocab_out))
         if config.norm:
             self.norm_final = nn.LayerNorm(config.d_model, eps=NORM_EPSILON)
+
+    @property
+    def layers(self) -> list[SmallBlock]:
+        """Returns the blocks, in order."""
+        return [block for block in self.blocks if isinstance(block, SmallBlock)]
 
     def embed(self, tokens: Int[Tensor, "batch position"]) -> Float[Tensor, "batch position d_model"]:
         """Returns the token embeddings; raises ModelError where the tokens do not fit the model."""

@@ -26,7 +26,7 @@ def structural_edges(model: SmallTransformer, directions: Sequence[str]) -> dict
     found: dict[str, list[str]] = {}
     sources: dict[str, Tensor] = {"input": model.W_E.ne(0).any(0)}
     for layer in range(model.config.n_layers):
-        block = model.blocks[layer]
+        block = model.layers[layer]
         written: dict[str, Tensor] = {}
         for head in range(model.config.n_heads):
             scores, moved = block.W_Q[head] @ block.W_K[head].T, block.W_V[head] @ block.W_O[head]
@@ -42,9 +42,7 @@ def structural_edges(model: SmallTransformer, directions: Sequence[str]) -> dict
     return found | carried(sources, {"logits": model.W_U.ne(0).any(1)}, directions)
 
 
-def carried(
-    sources: dict[str, Tensor], readers: dict[str, Tensor], directions: Sequence[str]
-) -> dict[str, list[str]]:
+def carried(sources: dict[str, Tensor], readers: dict[str, Tensor], directions: Sequence[str]) -> dict[str, list[str]]:
     """Returns edges between components that share a direction; masks are over directions."""
     return {
         f"{source}->{reader}": [directions[index] for index in torch.nonzero(written & read).flatten().tolist()]

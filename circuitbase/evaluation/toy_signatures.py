@@ -28,9 +28,9 @@ class InductionSignature:
     """Cross entropies are means over the positions whose next token is a repetition, in nats."""
 
     previous_token: Float[Tensor, "layer head"]
-    """Mean attention to the position before."""
+    """Mean attention to the position before, of tokens that come again."""
     induction: Float[Tensor, "layer head"]
-    """Mean attention to the position behind the current token's last occurrence."""
+    """Mean attention to the positions behind earlier occurrences of the current token, of tokens that have any."""
     loss: float
     loss_without: dict[Head, float]
     """With the one head's write replaced by its mean over sequences and positions."""
@@ -71,8 +71,8 @@ def induction_signature(model: SmallTransformer, *, sequences: int = 64, seed: i
     heads = [(layer, head) for layer in range(model.config.n_layers) for head in range(model.config.n_heads)]
     layers = [[place for place in heads if place[0] == layer] for layer in range(model.config.n_layers)]
     return InductionSignature(
-        previous_token=patterns.diagonal(-1, dim1=-2, dim2=-1).mean((-1, 1)),
-        induction=_attention_behind_last_occurrence(patterns, repeated),
+        previous_token=_attention_to_previous(patterns, repeated),
+        induction=_attention_behind_occurrences(patterns, repeated),
         loss=repetition_loss(model, repeated),
         loss_without={place: repetition_loss(model, repeated, without=[place]) for place in heads},
         loss_without_layer=tuple(repetition_loss(model, repeated, without=layer) for layer in layers),
@@ -124,9 +124,7 @@ def repetition_loss(model: SmallTransformer, repeated: Repeated, *, without: Col
     """Returns the mean cross entropy where the next token is a repetition, with heads mean-ablated."""
     with heads_at_their_mean(model, without):
         logits = model(repeated.tokens)[:, :-1]
-    each = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), repeated.tokens[:, 1:].flatten(), reduction="none"
-    )
+    each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), repeated.tokens[:, 1:].flatten(), reduction="none")
     weight = predictable(repeated).flatten()
     return float((each * weight).sum() / weight.sum())
 
@@ -134,8 +132,9 @@ def repetition_loss(model: SmallTransformer, repeated: Repeated, *, without: Col
 @contextmanager
 def heads_at_their_mean(model: SmallTransformer, heads: Collection[Head]) -> Iterator[None]:
     """Replaces what some heads write by its mean over the prompts and positions of each run inside the context."""
+
     def averaged(layer: int) -> None:
-        block, own = model.blocks[layer], model.blocks[layer].head_writes
+        block, own = model.layers[layer], model.layers[layer].head_writes
 
         def head_writes(*inputs: Tensor) -> Tensor:
             writes = own(*inputs).clone()
@@ -144,7 +143,7 @@ def heads_at_their_mean(model: SmallTransformer, heads: Collection[Head]) -> Ite
                     writes[:, :, head] = writes[:, :, head].mean((0, 1))
             return writes
 
-        block.head_writes = head_writes
+        block.__dict__["head_writes"] = head_writes
 
     changed = {layer for layer, _ in heads}
     for layer in changed:
@@ -153,7 +152,7 @@ def heads_at_their_mean(model: SmallTransformer, heads: Collection[Head]) -> Ite
         yield
     finally:
         for layer in changed:
-            del model.blocks[layer].head_writes
+            del model.layers[layer].__dict__["head_writes"]
 
 
 def attention_patterns(
@@ -162,20 +161,28 @@ def attention_patterns(
     """Returns the patterns of every layer."""
     found = []
     stream = model.embed(tokens) + model.positions(tokens.shape[1])
-    for block in model.blocks:
+    for block in model.layers:
         by_head = stream.unsqueeze(2).expand(-1, -1, model.config.n_heads, -1)
         found.append(block.pattern(by_head, by_head))
         stream = block(stream)
     return torch.stack(found)
 
 
-def _attention_behind_last_occurrence(
+def _attention_to_previous(
     patterns: Float[Tensor, "layer batch head position key_position"], repeated: Repeated
 ) -> Float[Tensor, "layer head"]:
-    """Returns the mean attention of repeated tokens to the position one behind where they last came."""
-    positions = torch.arange(repeated.tokens.shape[1])[None, :]
-    sought = positions - repeated.period[:, None] + 1
-    asked = (positions >= repeated.period[:, None]).float()
-    index = sought.clamp(min=0)[None, :, None, :, None].expand(*patterns.shape[:-1], 1)
-    weight = patterns.gather(-1, index)[..., 0] * asked[None, :, None, :]
-    return weight.sum((1, 3)) / asked.sum()
+    tokens = repeated.tokens
+    later = torch.ones(tokens.shape[1], tokens.shape[1], dtype=torch.bool).triu(1)
+    comes_again = ((tokens[:, :, None] == tokens[:, None, :]) & later).any(-1)[:, 1:].to(patterns)
+    weight = patterns.diagonal(-1, dim1=-2, dim2=-1)
+    return torch.einsum("lbht,bt->lh", weight, comes_again) / comes_again.sum()
+
+
+def _attention_behind_occurrences(
+    patterns: Float[Tensor, "layer batch head position key_position"], repeated: Repeated
+) -> Float[Tensor, "layer head"]:
+    tokens = repeated.tokens
+    behind = torch.zeros(*tokens.shape, tokens.shape[1]).to(patterns)
+    behind[:, :, 1:] = (tokens[:, :, None] == tokens[:, None, :-1]).to(patterns)  # of each query the keys sought
+    behind = behind.tril() * repeated.again[:, :, None]
+    return torch.einsum("lbhqk,bqk->lh", patterns, behind) / repeated.again.sum()

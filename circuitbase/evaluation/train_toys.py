@@ -44,16 +44,17 @@ class Toy:
     weight_decay: float
     says: str
     """Its known mechanism, for people."""
+    embedding_scale: float = 1.0
+    """What embeddings are multiplied by before training: small ones, positions above all, keep heads from looking
+    sharply at one position."""
     seed: int = 0
 
 
 def induction_loss(model: SmallTransformer, generator: torch.Generator) -> Float[Tensor, ""]:
     """Returns the cross entropy where the next token is a repetition."""
-    repeated = repeated_sequences(64, generator=generator)
+    repeated = repeated_sequences(32, generator=generator)
     logits = model(repeated.tokens)[:, :-1]
-    each = torch.nn.functional.cross_entropy(
-        logits.flatten(0, 1), repeated.tokens[:, 1:].flatten(), reduction="none"
-    )
+    each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), repeated.tokens[:, 1:].flatten(), reduction="none")
     weight = predictable(repeated).flatten()
     return (each * weight).sum() / weight.sum()
 
@@ -64,9 +65,9 @@ def greater_than_loss(model: SmallTransformer, _generator: torch.Generator) -> F
 
 
 def addition_loss(model: SmallTransformer, generator: torch.Generator) -> Float[Tensor, ""]:
-    """Returns the cross entropy of sums, over a random half of all pairs."""
+    """Returns the cross entropy of sums, over a random third of all pairs."""
     tokens = additions()
-    chosen = tokens[torch.randperm(len(tokens), generator=generator)[: len(tokens) // 2]]
+    chosen = tokens[torch.randperm(len(tokens), generator=generator)[: len(tokens) // 3]]
     return torch.nn.functional.cross_entropy(model(chosen)[:, -1], sums(chosen))
 
 
@@ -81,23 +82,25 @@ def induction_config(n_heads: int) -> SmallConfig:
 
 TOYS = {
     "induction": Toy(
-        induction_config(1), induction_loss, 2500, 2e-3, 0.01,
+        induction_config(1), induction_loss, 3000, 3e-3, 0.01,
         "head 0.0 looks at the previous token, head 1.0 at what followed the current one before",
+        embedding_scale=8.0,
     ),
     "redundancy": Toy(
-        induction_config(4), induction_loss, 1500, 2e-3, 0.01,
+        induction_config(4), induction_loss, 1500, 3e-3, 0.01,
         "second-layer heads are induction heads that back each other up",
+        embedding_scale=8.0,
     ),
     "greater-than": Toy(
         SmallConfig(n_layers=1, n_heads=1, d_model=32, d_head=32, d_mlp=64, d_vocab=YEARS + 3, d_vocab_out=YEARS,
                     n_positions=4, norm="layer", activation="gelu", score_scale=32**-0.5),
-        greater_than_loss, 1500, 2e-3, 0.01,
+        greater_than_loss, 3000, 3e-3, 0.1,
         "the last position looks at the year, and later years get the probability",
     ),
     "modular-addition": Toy(
         SmallConfig(n_layers=1, n_heads=4, d_model=64, d_head=16, d_mlp=128, d_vocab=EQUALS + 1, d_vocab_out=MODULUS,
                     n_positions=3, score_scale=0.25),
-        addition_loss, 3000, 3e-3, 1.0,
+        addition_loss, 6000, 3e-3, 3.0,
         "numbers are embedded by the sine and cosine of two frequencies",
     ),
 }  # fmt: skip
@@ -108,6 +111,9 @@ def train_toy(toy: Toy) -> SmallTransformer:
     torch.manual_seed(toy.seed)
     generator = torch.Generator().manual_seed(toy.seed)
     model = SmallTransformer(toy.config)
+    with torch.no_grad():
+        model.W_E.mul_(toy.embedding_scale)
+        model.W_pos.mul_(toy.embedding_scale)
     optimizer = torch.optim.AdamW(
         model.parameters(), lr=toy.learning_rate, betas=(0.9, 0.98), weight_decay=toy.weight_decay
     )

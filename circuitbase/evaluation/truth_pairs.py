@@ -38,7 +38,7 @@ def of_rows(rows: Rows) -> TruthPairs:
 
 
 def program_pairs(name: str, *, n_pairs: int = 24, seed: int = 0) -> TruthPairs:
-    """Returns pairs for a compiled program of `make_programs`, drawn by `seed`; every input starts with BOS, token 0."""
+    """Returns pairs for a compiled program, drawn by `seed`; every input starts with BOS, token 0."""
     makers = {
         "frac-prevs": _frac_prevs,
         "reverse": _reverse,
@@ -92,7 +92,7 @@ def indirect_object_rows(corruption: str) -> Rows:
     `third`: the repeated name replaced by a third one, so that no name is repeated; `swapped`: by the other one, so
     that the answers change places; `other`: a prompt with both names exchanged for the other two.
     """
-    rows = []
+    rows: Rows = []
     for first, second in permutations((1, 2, 3, 4), 2):
         third, fourth = (name for name in (1, 2, 3, 4) if name not in (first, second))
         for subject, answer in ((first, second), (second, first)):
@@ -114,5 +114,5 @@ def gate_pairs(kind: str) -> TruthPairs:
 
 def linear_pairs() -> TruthPairs:
     """Returns pairs of repeated tokens for the linear model."""
-    values = [(4, 1), (3, 0), (1, 3)]
+    values = [(4, 1), (3, 1), (3, 2)]
     return of_rows([((clean, clean), (corrupted, corrupted), 0, 1) for clean, corrupted in values])

@@ -24,9 +24,7 @@ def test_a_gate_computes_its_table(kind: Kind, table: list[float]) -> None:
 
 def effects(kind: Kind, direction: str) -> dict[str, float]:
     pairs = gate_pairs(direction)
-    found = patched_effects(
-        gate(kind).model, pairs.clean, pairs.corrupted, correct=pairs.correct, wrong=pairs.wrong
-    )
+    found = patched_effects(gate(kind).model, pairs.clean, pairs.corrupted, correct=pairs.correct, wrong=pairs.wrong)
     return {edge: float(effect) for edge, effect in found.items()}
 
 
