@@ -36,6 +36,7 @@ COMMANDS: dict[str, str] = {
     "scrub": "patching",
     "component-circuit": "component_circuits",
     "heads": "heads",
+    "benchmark": "benchmark",
 }
 
 

@@ -31,7 +31,8 @@ def attribute(
     pairs are batched and padded changes nothing. `said` hears how many pairs are done after each batch. Raises
     InputError for pairs that cannot be compared.
     """
-    check_pairs(pairs, n_tokens=len(model.W_U))
+    n_outputs = len(model.W_U)
+    check_pairs(pairs, n_tokens=model.n_input_tokens or n_outputs, n_outputs=n_outputs)
     metric = None if options.metric is None else metric_for(options.metric, pairs)
     ablates = _ablation(model, pairs, options, mean_over)
     batches = pair_batches(pairs, batch_size=options.batch_size, causal=model.causal, device=model.W_U.device)

@@ -34,7 +34,8 @@ class ComponentModel:
     """A model by its components, in float32 or float64; nothing in it is frozen.
 
     `embedded` embeds tokens [batch, position]. In a `parallel` model the MLP of a block reads the block's input.
-    `logit_cap` is a soft cap on the logits.
+    `logit_cap` is a soft cap on the logits. `n_input_tokens` is given where inputs are of another vocabulary than
+    outputs.
     """
 
     embedded: Callable[[Int[Tensor, "batch position"]], Embedding]
@@ -45,6 +46,7 @@ class ComponentModel:
     b_U: Float[Tensor, " token"] | None
     logit_cap: float | None
     parallel: bool = False
+    n_input_tokens: int | None = None
 
     @property
     def n_layers(self) -> int:

@@ -20,8 +20,11 @@ class Pair:
     correct: tuple[int, ...] = ()
     wrong: tuple[int, ...] = ()
 
-    def problems(self, *, n_tokens: int, n_positions: int | None = None) -> list[str]:
-        """Returns what keeps the pair from being compared by a model of so many tokens and positions."""
+    def problems(self, *, n_tokens: int, n_outputs: int | None = None, n_positions: int | None = None) -> list[str]:
+        """Returns what keeps the pair from being compared by a model of so many tokens, outputs and positions.
+
+        Without `n_outputs` the outputs are the tokens.
+        """
         found = [f"its {side} prompt is empty" for side in ("clean", "corrupted") if not getattr(self, side)]
         if found:
             return found
@@ -34,10 +37,16 @@ class Pair:
         longest = max(len(self.clean), len(self.corrupted))
         if n_positions is not None and longest > n_positions:
             found.append(f"it has {longest} tokens, but the model reads at most {n_positions}")
-        for side in ("clean", "corrupted", "correct", "wrong"):
-            outside = [token for token in getattr(self, side) if not 0 <= token < n_tokens]
+        n_answers = n_tokens if n_outputs is None else n_outputs
+        for side, count in (
+            ("clean", n_tokens),
+            ("corrupted", n_tokens),
+            ("correct", n_answers),
+            ("wrong", n_answers),
+        ):
+            outside = [token for token in getattr(self, side) if not 0 <= token < count]
             if outside:
-                found.append(f"token {outside[0]} of its {side} is not among the model's 0 to {n_tokens - 1}")
+                found.append(f"token {outside[0]} of its {side} is not among the model's 0 to {count - 1}")
         both = sorted(set(self.correct) & set(self.wrong))
         if both:
             found.append(f"token {both[0]} is both correct and wrong")
@@ -46,7 +55,9 @@ class Pair:
         return found
 
 
-def check_pairs(pairs: Sequence[Pair], *, n_tokens: int, n_positions: int | None = None) -> None:
+def check_pairs(
+    pairs: Sequence[Pair], *, n_tokens: int, n_outputs: int | None = None, n_positions: int | None = None
+) -> None:
     """Raises InputError, with every problem by its pair (counted from 0), unless all pairs can be compared."""
     if not pairs:
         raise InputError("there must be at least one pair, and there is none; give some")
@@ -54,7 +65,7 @@ def check_pairs(pairs: Sequence[Pair], *, n_tokens: int, n_positions: int | None
         [
             (number, problem)
             for number, pair in enumerate(pairs)
-            for problem in pair.problems(n_tokens=n_tokens, n_positions=n_positions)
+            for problem in pair.problems(n_tokens=n_tokens, n_outputs=n_outputs, n_positions=n_positions)
         ]
     )
 
