@@ -59,7 +59,9 @@ class LogitLensView:
         return lens_png(
             title="Logit lens",
             tokens=_numbered(self.tokens),
-            predicted=[[self._text(token) for token in layer] for layer in self.found.token[:, :, 0].tolist()],
+            predicted=[
+                [self.tokenizer.token_string(token) for token in layer] for layer in self.found.token[:, :, 0].tolist()
+            ],
             probability=self.found.probability[:, :, 0],
         )
 
@@ -70,7 +72,7 @@ class LogitLensView:
                 "position": place,
                 "token": self.tokens[place],
                 "rank": rank + 1,
-                "predicted": self._text(int(self.found.token[layer, place, rank])),
+                "predicted": self.tokenizer.token_string(int(self.found.token[layer, place, rank])),
                 "probability": float(self.found.probability[layer, place, rank]),
             }
             for layer, place, rank in np.ndindex(self.found.token.shape)
@@ -78,10 +80,7 @@ class LogitLensView:
 
     def _cell(self, layer: int, place: int) -> str:
         chosen = zip(self.found.token[layer, place].tolist(), self.found.probability[layer, place], strict=True)
-        return ", ".join(f"{self._text(token)} {probability:.2f}" for token, probability in chosen)
-
-    def _text(self, token: int) -> str:
-        return self.tokenizer.token_string(token)
+        return ", ".join(f"{self.tokenizer.token_string(token)} {probability:.2f}" for token, probability in chosen)
 
 
 @dataclass(frozen=True)
