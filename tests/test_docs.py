@@ -33,6 +33,11 @@ def test_the_page_on_tracing_prints_what_it_shows() -> None:
     check_examples("docs/tracing.md", at_least=5)
 
 
+@pytest.mark.timeout(900)
+def test_the_page_on_patching_prints_what_it_shows() -> None:
+    check_examples("docs/patching.md", at_least=5)
+
+
 def test_the_python_on_the_page_on_tracing_runs() -> None:
     (block,) = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / "tracing.md").read_text(), re.MULTILINE | re.DOTALL

@@ -79,7 +79,8 @@ def patch(  # noqa: PLR0913  # one parameter per option
     crooked = sum(not check.symmetric for check in check_replacements(found.pairs))
     if crooked and options.method in ("activation", "attribution", "path"):
         click.echo(
-            f"{crooked} of {len(found.pairs)} pairs are not seen to be symmetric replacements; see --check-pairs", err=True
+            f"{crooked} of {len(found.pairs)} pairs are not seen to be symmetric replacements; see --check-pairs",
+            err=True,
         )
     click.echo(summary(result, metric=run.metric), err=True)
     if per_pair:
@@ -150,7 +151,7 @@ def scrub(hypothesis: str, pairs: str, run: ComponentRun, samples: int, seed: in
         samples=samples,
         seed=seed,
     )
-    for node in result.alternatives:
+    for node in dict.fromkeys(result.alternatives):
         matters = ", ".join(map(str, node.matters)) or "nothing"
         click.echo(f"{node.node}: {matters} matters; {node.prompts:.3g} of {len(found.pairs)} prompts agree", err=True)
     rows = [
