@@ -44,6 +44,11 @@ def test_the_page_on_attribution_prints_what_it_shows() -> None:
     check_examples("docs/attribution.md", at_least=3)
 
 
+@pytest.mark.timeout(900)
+def test_the_page_on_patching_prints_what_it_shows() -> None:
+    check_examples("docs/patching.md", at_least=5)
+
+
 @pytest.mark.parametrize(("page", "printed"), [("tracing", "kept_mass=0.9"), ("attribution", "(8, 21, 53)")])
 def test_the_python_on_a_page_runs(page: str, printed: str) -> None:
     (block,) = re.findall(

@@ -151,7 +151,7 @@ def scrub(hypothesis: str, pairs: str, run: ComponentRun, samples: int, seed: in
         samples=samples,
         seed=seed,
     )
-    for node in result.alternatives:
+    for node in dict.fromkeys(result.alternatives):
         matters = ", ".join(map(str, node.matters)) or "nothing"
         click.echo(f"{node.node}: {matters} matters; {node.prompts:.3g} of {len(found.pairs)} prompts agree", err=True)
     rows = [
