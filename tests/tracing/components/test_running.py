@@ -73,7 +73,5 @@ def test_a_model_on_several_devices_is_refused(tmp_path: Path) -> None:
     write_tiny_model(tmp_path / "model")
     model = load_model(tmp_path / "model", dtype="float32", device="cpu")
     model.module.lm_head.to("meta")  # type: ignore[operator]
-    with pytest.raises(
-        ModelError, match="must be on one device to be traced by its components, and this one"
-    ):
+    with pytest.raises(ModelError, match="must be on one device to be traced by its components, and this one"):
         component_model(model)
