@@ -123,4 +123,5 @@ def _products(
     vectors: Float[Tensor, "batch position source d_model"],
     gradients: Float[Tensor, "batch position receiver d_model"],
 ) -> Float[Tensor, "batch source receiver"]:
-    return (vectors @ gradients.transpose(-1, -2)).sum(1)
+    # a prompt at a time: products of all positions are held until they are summed
+    return torch.stack([(x @ y.transpose(-1, -2)).sum(0) for x, y in zip(vectors, gradients, strict=True)])
