@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 
 from circuitbase.errors import QueryError
 from circuitbase.ingest.head_roles import store_head_roles
+from circuitbase.ingest.interventions import MadeIntervention, store_interventions
 from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import library
@@ -59,6 +61,34 @@ def put_component_traces(stored: StoredSets, folder: Path) -> None:
     roll_up(stored.driver, store=TraceStore(stored.settings.store_url), prompt_set=None, database="neo4j")
 
 
+def put_interventions(stored: StoredSets) -> None:
+    """Stores a head's patching and a path to another head's keys and an MLP."""
+    head = MadeIntervention(
+        name="a1.h0",
+        method="activation-patching",
+        site="head",
+        direction="noising",
+        metric="logit-difference",
+        effects=(-1.0, -2.0),
+        setup={},
+        layer=1,
+        layers=1,
+        head=0,
+        position=3,
+        on=((1, 0),),
+    )
+    path = replace(
+        head,
+        name="a0.h1->a1.h0<k>",
+        method="path-patching",
+        effects=(3.0, 1.0),
+        on=((0, 1),),
+        reaches=(((1, 0), "k"), ((1, None), None)),
+    )
+    model = stored.first[0].metadata.model
+    store_interventions(stored.driver, model, [head, path], database="neo4j")
+
+
 def test_there_are_at_least_ten_named_queries() -> None:
     assert len(library.names()) >= 10
 
@@ -78,6 +108,7 @@ def test_named_queries_run_and_find_something_without_a_warning(stored_sets: Sto
     put_prompt_with_an_answer(stored_sets)
     put_heads_with_a_role(stored_sets)
     put_trace_with_links(stored_sets)
+    put_interventions(stored_sets)
     for name in library.names():
         query = library.load(name)
         found = run_read_only(stored_sets.driver, query.text, query.arguments({}), database="neo4j")
@@ -112,6 +143,21 @@ def test_heads_are_found_by_role_and_model(stored_sets: StoredSets) -> None:
     ]
     assert found(role="induction", model=model.name) == found()
     assert found(role="copying") == [] and found(model="another") == []
+
+
+def test_interventions_are_found_by_method_the_largest_effect_first(stored_sets: StoredSets) -> None:
+    put_interventions(stored_sets)
+    query = library.load("interventions")
+
+    def found(**given: str) -> list[tuple[object, ...]]:
+        arguments = query.arguments(given)
+        rows = run_read_only(stored_sets.driver, query.text, arguments, database="neo4j").rows
+        return [(row["units"], row["receivers"], row["effect"]) for row in rows]
+
+    path = (["L00/head/1"], ["L01/head/0<k>", "L01/mlp"], 2.0)
+    assert found() == [path, (["L01/head/0"], [], -1.5)]
+    assert found(method="path-patching", direction="noising") == [path]
+    assert found(direction="denoising") == found(model="another") == []
 
 
 def test_the_account_of_an_attention_link_closes_over_its_pairs(stored_sets: StoredSets) -> None:

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from circuitbase.errors import InputError
+from circuitbase.tracing.components.attribution import attribute
+from circuitbase.tracing.components.attribution_options import AttributionOptions
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.components.running import Edit, Site, run
 from circuitbase.tracing.patching.directions import Direction
@@ -72,6 +74,19 @@ def test_mlps_that_are_recomputed_answer_to_input_and_heads(architecture: str, t
     )
     torch.testing.assert_close(answering[0], ends(model, pairs).corrupted)
     assert (held - answering).abs().min() > 1e-3
+
+
+@pytest.mark.parametrize("architecture", ["GPT2LMHeadModel", "GPTNeoXForCausalLM"])
+def test_a_path_of_one_edge_is_exact_attribution_of_that_edge(architecture: str, tmp_path: Path) -> None:
+    model = tiny_components(tmp_path, architecture, n_layers=2)
+    pairs, graph = prepared(model, random_pairs()), model.graph
+    scores = attribute(model, random_pairs(), AttributionOptions("exact")).scores
+    clean = ends(model, pairs).clean
+    for number, receiver in enumerate(graph.receiver_names):
+        senders = [(name,) for name in graph.source_names[: graph.reads[number]]]
+        found = path_patched_metrics(model, pairs, senders, [receiver], direction=Direction.NOISING)
+        expected = torch.from_numpy(scores[:, : len(senders), number].T.copy())
+        torch.testing.assert_close(clean - found, expected.to(found), rtol=1e-9, atol=1e-12)
 
 
 def test_groups_of_senders_can_be_run_in_any_number_at_once(tmp_path: Path) -> None:
