@@ -1,4 +1,4 @@
-"""Measures attribution of components: edge attribution patching beside one hook per node, and what a pass costs.
+"""Measures edge attribution patching beside one hook per node, influence propagation, and what a pass costs.
 
 `python bench/components.py [--json FILE] [--threads N] [--repeats N]`. The model is a random GPT-2 of 12 layers, 12
 heads and width 768; prompts have 12 tokens, in a batch of 8. Nothing here is a test: numbers depend on the machine
@@ -16,6 +16,7 @@ sys.path.insert(0, str(ROOT))
 import torch  # noqa: E402
 
 from bench.components_eap import eap_rows  # noqa: E402
+from bench.components_propagation import propagation_rows  # noqa: E402
 from bench.components_subject import gpt2_small  # noqa: E402
 from bench.measurement import Measurement, table, write_json  # noqa: E402
 
@@ -29,7 +30,10 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     subject = gpt2_small()
-    found: list[Measurement] = [*eap_rows(subject, repeats=arguments.repeats)]
+    found: list[Measurement] = [
+        *eap_rows(subject, repeats=arguments.repeats),
+        *propagation_rows(subject, repeats=arguments.repeats),
+    ]
     print(table(found))
     if arguments.json:
         write_json(found, arguments.json)

@@ -1,6 +1,7 @@
 """Measures edge attribution patching beside one hook per node, and beside one forward and backward pass."""
 
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -52,6 +53,7 @@ def eap_rows(subject: ComponentSubject, *, repeats: int) -> list[Measurement]:
     They take turns, so that a busy moment hits all; the medians are told.
     """
     pairs = random_pairs(n_pairs=N_PAIRS, n_tokens=N_TOKENS)
+    said("scoring edges beside one hook per node")
     found, expected, _ = (work(subject, pairs) for work in WORKS)
     apart = float(abs(found - expected).max() / abs(expected).max())
     taken: dict[str, list[float]] = {work.__name__: [] for work in WORKS}
@@ -61,6 +63,7 @@ def eap_rows(subject: ComponentSubject, *, repeats: int) -> list[Measurement]:
             work(subject, pairs)
             taken[work.__name__].append(time.perf_counter() - start)
     wall = {name: statistics.median(seconds) for name, seconds in taken.items()}
+    said("measuring memory, each in a process of its own")
     memory = {work.__name__: _memory(work.__name__) for work in WORKS}
     name = f"EAP, {subject.components.graph.n_edges:,} edges, {N_TOKENS} tokens, batch of {N_PAIRS}"
     return [
@@ -78,6 +81,11 @@ def eap_rows(subject: ComponentSubject, *, repeats: int) -> list[Measurement]:
         Measurement("  memory of one pass", memory["one_pass"], "MB", better="lower"),
         Measurement("  largest difference, of the largest score", apart, "", goal=LARGEST_DIFFERENCE, better="lower"),
     ]
+
+
+def said(sentence: str) -> None:
+    """Says on standard error what is measured next."""
+    print(f"{time.strftime('%H:%M:%S')} {sentence}", file=sys.stderr)
 
 
 def _memory(name: str) -> float:

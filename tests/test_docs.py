@@ -34,13 +34,29 @@ def test_the_page_on_tracing_prints_what_it_shows() -> None:
     check_examples("docs/tracing.md", at_least=5)
 
 
-def test_the_python_on_the_page_on_tracing_runs() -> None:
+@pytest.mark.timeout(900)
+def test_the_page_on_attention_prints_what_it_shows() -> None:
+    check_examples("docs/attention.md", at_least=6)
+
+
+@pytest.mark.timeout(900)
+def test_the_page_on_attribution_prints_what_it_shows() -> None:
+    check_examples("docs/attribution.md", at_least=3)
+
+
+@pytest.mark.timeout(900)
+def test_the_page_on_patching_prints_what_it_shows() -> None:
+    check_examples("docs/patching.md", at_least=5)
+
+
+@pytest.mark.parametrize(("page", "printed"), [("tracing", "kept_mass=0.9"), ("attribution", "(8, 21, 53)")])
+def test_the_python_on_a_page_runs(page: str, printed: str) -> None:
     (block,) = re.findall(
-        r"^```python\n(.*?)^```$", (ROOT / "docs" / "tracing.md").read_text(), re.MULTILINE | re.DOTALL
+        r"^```python\n(.*?)^```$", (ROOT / "docs" / f"{page}.md").read_text(), re.MULTILINE | re.DOTALL
     )
     done = subprocess.run([sys.executable, "-c", block], capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 0, done.stderr
-    assert "kept_mass=0.9" in done.stdout
+    assert printed in done.stdout
 
 
 @pytest.mark.timeout(900)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("pairs", metavar="PAIRS")
+@click.argument("pairs", metavar="PAIRS.json")
 @component_options
 @click.option("--scores", metavar="SCORES", help="Scores of the edges, as `attribute` writes them.")
 @click.option("--top", type=click.IntRange(min=0), help="Keep this many edges, the highest first.")
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="What edges outside carry: the corrupted prompt's values, nothing, or a mean.",
 )
-@click.option("--mean-over", metavar="PROMPTS", help="Prompts that a mean is over.  [default: the clean ones]")
+@click.option("--mean-over", metavar="FILE", help="Prompts, or pairs (.json), that a mean is over.  [default: PAIRS]")
 @click.option("--curve", is_flag=True, help="Faithfulness over MIB's grid of sizes, with CPR and CMD.")
 @click.option("--edges", is_flag=True, help="Show the circuit's edges with their scores (--acdc: cost in nats).")
 @click.option("--per-pair", is_flag=True, help="Show every pair's metric in the circuit, the model and with no edges.")
@@ -65,7 +65,7 @@ def component_circuit(  # noqa: PLR0913  # one parameter per option
     plot: Path | None,
     output: str | None,
 ) -> None:
-    """Keep some edges of the model, ablate all others, and measure what is left of the metric on PAIRS.
+    """Keep some edges of the model, ablate all others, and measure what is left of the metric on the pairs.
 
     faithfulness is (m(circuit) − m(no edges)) / (m(model) − m(no edges)), a ratio of means over pairs, with a
     bootstrap interval over pairs; it is left out where the two ends are within 2 standard errors. complement is the

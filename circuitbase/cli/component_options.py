@@ -100,10 +100,16 @@ def asked_metric(text: str) -> "MetricName | MetricFunction":
 
 
 def prompts_of(source: str, model: "TracedModel") -> list[tuple[int, ...]]:
-    """Returns the token ids of the prompts of a file; raises InputError that names its first bad line."""
+    """Returns the token ids of the prompts of a file, of pairs (.json) the clean ones.
+
+    Raises InputError that names its first bad line.
+    """
     from circuitbase.store.prompt_file import read_prompts
     from circuitbase.store.prompt_line import BadLine
+    from circuitbase.tracing.components.pair_file import read_pairs
 
+    if source.endswith(".json"):
+        return [pair.clean for pair in read_pairs(source, model.tokenizer)]
     found = []
     for line in read_prompts(source, standard_input=()):
         if isinstance(line, BadLine):

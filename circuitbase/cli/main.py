@@ -28,6 +28,8 @@ COMMANDS: dict[str, str] = {
     "digest": "rollups",
     "query": "asking",
     "cypher": "asking",
+    "lens": "lens",
+    "attention": "attention",
     "circuit": "circuits",
     "contrast": "circuits",
     "patch": "patching",

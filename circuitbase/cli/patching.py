@@ -18,10 +18,12 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("pairs", metavar="PAIRS")
+@click.argument("pairs", metavar="PAIRS.json")
 @component_options
 @patch_options
-@click.option("--mean-over", metavar="PROMPTS", help="knockout: prompts to average over.  [default: the clean ones]")
+@click.option(
+    "--mean-over", metavar="FILE", help="knockout: prompts, or pairs (.json), to average over.  [default: PAIRS]"
+)
 @click.option("--check-pairs", is_flag=True, help="Patch nothing; say which pairs are symmetric token replacements.")
 @click.option("--per-pair", is_flag=True, help="Show every pair instead of their mean.")
 @click.option("--top", type=click.IntRange(min=1), help="Places to show, the largest change first.  [default: all]")
@@ -42,8 +44,9 @@ def patch(  # noqa: PLR0913  # one parameter per option
 ) -> None:
     """Put values of one run of the model into another, and see what that does to the metric.
 
-    PAIRS is a JSON file {"pairs": [{"clean", "corrupted", "correct", "wrong"}]}. change is the metric with the patch
-    minus without it; the share (patched − corrupted) / (clean − corrupted) is 1 where the answer is the clean one.
+    The file holds {"pairs": [{"clean", "corrupted", "correct", "wrong"}]}, as for `attribute`. change is the metric
+    with the patch minus without it; the share (patched − corrupted) / (clean − corrupted) is 1 where the answer is
+    the clean one.
 
     \b
     Examples:
@@ -76,7 +79,8 @@ def patch(  # noqa: PLR0913  # one parameter per option
     crooked = sum(not check.symmetric for check in check_replacements(found.pairs))
     if crooked and options.method in ("activation", "attribution", "path"):
         click.echo(
-            f"{crooked} of {len(found.pairs)} pairs are no symmetric token replacements; see --check-pairs", err=True
+            f"{crooked} of {len(found.pairs)} pairs are not seen to be symmetric replacements; see --check-pairs",
+            err=True,
         )
     click.echo(summary(result, metric=run.metric), err=True)
     if per_pair:
@@ -114,14 +118,14 @@ def _show_checks(pairs: str, run: ComponentRun, *, output: str | None) -> None:
 
 
 @click.command()
-@click.argument("hypothesis", metavar="HYPOTHESIS")
-@click.argument("pairs", metavar="PAIRS")
+@click.argument("hypothesis", metavar="HYPOTHESIS.json")
+@click.argument("pairs", metavar="PAIRS.json")
 @component_options
 @click.option("--samples", type=click.IntRange(min=1), default=16, show_default=True, help="Draws for each prompt.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the draws.")
 @output_options
 def scrub(hypothesis: str, pairs: str, run: ComponentRun, samples: int, seed: int, output: str | None) -> None:
-    """Test a HYPOTHESIS by causal scrubbing on the clean prompts of PAIRS.
+    """Test a hypothesis by causal scrubbing on the clean prompts of pairs.
 
     Everything that the hypothesis calls irrelevant is taken from other prompts; share is what is left of the
     difference between the model and the output on a random prompt. docs/patching.md has the form of the file.
@@ -147,7 +151,7 @@ def scrub(hypothesis: str, pairs: str, run: ComponentRun, samples: int, seed: in
         samples=samples,
         seed=seed,
     )
-    for node in result.alternatives:
+    for node in dict.fromkeys(result.alternatives):
         matters = ", ".join(map(str, node.matters)) or "nothing"
         click.echo(f"{node.node}: {matters} matters; {node.prompts:.3g} of {len(found.pairs)} prompts agree", err=True)
     rows = [

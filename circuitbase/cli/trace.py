@@ -86,6 +86,8 @@ def trace(  # noqa: PLR0913  # one parameter per option
     check_kind(options, dictionary=dictionary, any_model_name=any_model_name)
     if options.kind == ComponentOptions.kind and asked.kind == "features":
         raise InputError("a trace of components has no features to end in; leave out --feature or give --kind features")
+    if options.kind == ComponentOptions.kind and device_map is not None:
+        raise InputError("a trace of components is made on one device; leave out --device-map, or give --device")
     check_device(device, device_map=device_map, tf32=isinstance(options, TraceOptions) and options.tf32)
     model_place = resolve_model(model)
     dictionary_place = None if dictionary is None else resolve_dictionary(dictionary)
@@ -163,8 +165,9 @@ def check_kind(options: "TraceOptions | ComponentOptions", *, dictionary: str | 
     """Raises a usage error unless a trace of features, and no other, is given a dictionary."""
     if options.kind == "features" and dictionary is None:
         raise click.UsageError("a trace of features needs --dictionary; give one, or --kind components for the heads")
-    for option, given in (("--dictionary", dictionary is not None), ("--any-model-name", any_model_name)):
-        if options.kind == "components" and given:
+    given = {"--dictionary": dictionary is not None, "--any-model-name": any_model_name}
+    for option in given:
+        if options.kind == "components" and given[option]:
             raise InputError(f"{option} has no part in a trace of components, which needs no dictionary; leave it out")
 
 

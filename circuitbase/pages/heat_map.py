@@ -24,7 +24,7 @@ SHORTEST_BAR = 1.75  # inches: the place of what colours mean
 TITLE, SMALL, CELL = 13.0, 8.5, 6.5  # points
 MOST_NUMBERS = 400  # cells with their number written in
 EMPTY = "#dddddd"
-COLOURS = LinearSegmentedColormap.from_list("effects", [NEGATIVE, "#fde5d8", "white", "#d9e6f3", POSITIVE])
+COLOURS = LinearSegmentedColormap.from_list("effects", [NEGATIVE, "white", POSITIVE])
 
 
 @dataclass(frozen=True)

@@ -68,6 +68,7 @@ def test_knockouts_take_their_means_from_a_file(given: tuple[str, ...], tmp_path
     prompts.write_text("the eta of theta is\nthe iota\n")
     knockout = ("patch", *given, "--method", "knockout", "--site", "mlps")
     assert rows(*knockout) != rows(*knockout, "--mean-over", str(prompts))
+    assert rows(*knockout) == rows(*knockout, "--mean-over", given[0])
     (tmp_path / "bad.jsonl").write_text("{}\n")
     assert "bad.jsonl line 1" in refusal(*knockout, "--mean-over", str(tmp_path / "bad.jsonl"))
 

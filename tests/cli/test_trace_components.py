@@ -79,6 +79,7 @@ def test_a_trace_ends_in_what_is_asked(folder: Path) -> None:
         ((PROMPT, "--tau", "-1"), "tau must be at least 0, got -1.0"),
         ((PROMPT, "--relative-tau", "1"), "relative_tau must be at least 0 and below 1, got 1.0"),
         ((PROMPT, "--feature", "1/3@-1"), "a trace of components has no features to end in"),
+        ((PROMPT, "--device-map", "auto"), "a trace of components is made on one device; leave out --device-map"),
         ((PROMPT, "--dictionary", "atlas"), "--dictionary has no part in a trace of components"),
     ],
 )

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from circuitbase.graph.trace import TracedPrompt
 from circuitbase.store.prompt_line import BadLine, PromptLine
+from circuitbase.tracing.attention.explained_heads import resolved_heads
 from circuitbase.tracing.options import RoleTarget
 from circuitbase.tracing.tokenizing import PromptTokenizer
 from circuitbase.workers.intake import Intake, intake
@@ -67,8 +69,10 @@ def test_a_line_that_the_model_cannot_read_is_bad(take: Take, bad: PromptLine | 
 
 
 def test_a_prompt_without_the_position_whose_attention_is_asked_for_is_bad(tokenizer: PromptTokenizer) -> None:
-    lines = [line(1), line(2, "the alpha of beta is")]
-    with intake(lines, tokenizer, explain_attention=((1, 0, 4),)) as found:
+    def fits(prompt: TracedPrompt) -> None:
+        resolved_heads(((1, 0, 4),), n_positions=len(prompt.token_ids))
+
+    with intake([line(1), line(2, "the alpha of beta is")], tokenizer, fits=fits) as found:
         assert [number for number, _ in found.bad] == [1]
         assert "the query position of a head must be -4 to 3 on this prompt, got 1/0@4" in found.bad[0][1]
         assert found.good == 1

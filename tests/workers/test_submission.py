@@ -50,6 +50,9 @@ def test_what_cannot_be_submitted_is_refused(
         InputError, match=r"layer from 0 to 1 and an index from 0 to 23 in this dictionary, got 1/24, 2/5"
     ):
         submit(lines("the"), source="a test", asked=silent, settings=settings)
+    explained = replace(asked, options=TraceOptions(explain_attention=((0, 2, -1),)))
+    with pytest.raises(InputError, match=r"an index from 0 to 1 in this model, got 0/2"):
+        submit(lines("the"), source="a test", asked=explained, settings=settings)
 
 
 def test_options_reach_the_records_and_the_trace_id(

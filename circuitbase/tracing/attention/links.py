@@ -13,13 +13,14 @@ import torch
 from jaxtyping import Bool, Float, Float64, Int64
 from torch import Tensor
 
+from circuitbase.errors import ModelError
 from circuitbase.tracing.attention.explained_heads import resolved_heads
 from circuitbase.tracing.attention.head_reads import HeadRead, key_read, query_read
 from circuitbase.tracing.attention.score_parts import Side, StrongestPairs, strongest_pairs
 from circuitbase.tracing.attention.softmax_parts import integrated
 from circuitbase.tracing.components.hugging_face import attention_layer
 from circuitbase.tracing.components.layers import AttentionLayer
-from circuitbase.tracing.effects import FrozenPaths
+from circuitbase.tracing.effects import FrozenPaths, RowBlock
 from circuitbase.tracing.frozen_norm import no_norm
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.options import TraceOptions
@@ -155,10 +156,25 @@ def _traced(
         read=rows,
         constant=read.bias.to(paths.device),
     )
-    blocks = [paths.rows(block) for block in _blocks(targets, numbers=numbers, width=paths.d_model)]
+    blocks = _rows(paths, targets, numbers=numbers)
     bias = torch.from_numpy(np.concatenate([block.bias_effect for block in blocks])).to(paths.device)
     vector = (read.of(x[position][None])[0] + read.bias).double().to(paths.device)
     return _TracedSide(blocks[0].source, Side(torch.cat([block.weight for block in blocks]).T, bias), vector)
+
+
+def _rows(paths: FrozenPaths, targets: Targets, *, numbers: int) -> list[RowBlock]:
+    """Returns the rows in blocks; a device that runs out of memory gets smaller ones."""
+    try:
+        return [paths.rows(block) for block in _blocks(targets, numbers=numbers, width=paths.d_model)]
+    except torch.cuda.OutOfMemoryError as error:
+        row = targets.n_positions * paths.d_model
+        if numbers < 2 * row:
+            raise ModelError(
+                f"the device has too little memory to explain attention over {targets.n_positions} positions of width "
+                f"{paths.d_model} ({error}); trace a shorter prompt, or load the dictionary lazily"
+            ) from error
+        torch.cuda.empty_cache()
+        return _rows(paths, targets, numbers=min(numbers, len(targets) * row) // 2)
 
 
 def _blocks(targets: Targets, *, numbers: int, width: int) -> Iterator[Targets]:

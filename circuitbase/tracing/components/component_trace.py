@@ -1,10 +1,12 @@
 """Component traces: from a prompt's tokens to a graph of heads, MLPs, neurons and links, with nothing frozen."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
+from torch import Tensor
 
 from circuitbase.errors import InputError, ModelError
 from circuitbase.graph.trace import Trace, TracedPrompt, TraceMetadata
@@ -23,7 +25,7 @@ from circuitbase.tracing.components.source_grid import source_grid
 from circuitbase.tracing.components.summed_positions import summed_positions
 from circuitbase.tracing.models import TracedModel
 from circuitbase.tracing.nodes import Nodes
-from circuitbase.tracing.outputs import facts
+from circuitbase.tracing.outputs import OutputNode, facts
 from circuitbase.tracing.plan import asked_targets
 from circuitbase.tracing.targets import AskedTarget, RoleTarget, check_targets
 from circuitbase.tracing.traced_rows import TracedRows
@@ -49,26 +51,16 @@ def trace_components(
     check_targets(roles, kind=options.target, model=model.identity)
     prompt = component_prompt(prompt)
     asked = asked_targets(roles, options=options)
-    components = component_model(model)
-    seen = seen_prompt(components, torch.tensor(prompt.token_ids, device=model.device))
-    if not torch.isfinite(seen.logits).all():
-        raise ModelError(
-            f"the model {model.identity.id} should give finite logits on this prompt in {model.dtype}, but does not; "
-            "check its weights"
-        )
-    outputs = component_outputs(
-        components, seen, options=options, targets=asked, token_string=model.tokenizer.token_string
+    traced = traced_components(
+        component_model(model),
+        torch.tensor(prompt.token_ids, device=model.device),
+        options,
+        targets=asked,
+        token_string=model.tokenizer.token_string,
     )
-    ends = [end for _, end in outputs]
-    found = propagated(components, seen, ends, options)
-    grid = source_grid(seen, found, parallel=components.parallel)
-    nodes = component_nodes(prompt.token_ids, grid, found, [output for output, _ in outputs])
-    _check_size(components, found, options)
-    rows = list(_rows(TracedParts(components, seen, found, grid, nodes), ends, options))
-    table, traced = _together(nodes, rows)
-    if options.positions == "summed":
-        table, traced = summed_positions(table, traced)
-    assembled = assemble(table, traced, (), left_out=np.zeros(len(table), dtype=bool), options=options)
+    answers = tuple(target for target in asked if isinstance(target, RoleTarget))
+    left_out = np.zeros(len(traced.nodes), dtype=bool)
+    assembled = assemble(traced.nodes, traced.rows, (), left_out=left_out, options=options)
     return Trace(
         metadata=TraceMetadata(
             kind=options.kind,
@@ -79,15 +71,53 @@ def trace_components(
             options=options.numeric(),
             dtype=options.dtype,
             tracer_version=options.tracer_version,
-            targets=tuple(output.target for output, _ in outputs),
+            targets=tuple(output.target for output in traced.outputs),
             target_tokens=tuple(target.identity for target in asked),
             scores=assembled.scores,
             counts=assembled.counts,
-            facts=facts(model, seen.logits, roles=tuple(target for target in asked if isinstance(target, RoleTarget))),
+            facts=facts(model, traced.logits, roles=answers),
             warnings=tuple(_warnings(model, prompt)),
         ),
         graph=assembled.graph,
     )
+
+
+@dataclass(frozen=True)
+class TracedComponents:
+    """A prompt's nodes, the in-edges of all of them, what they end in, and the last position's logits."""
+
+    nodes: Nodes
+    rows: TracedRows
+    outputs: tuple[OutputNode, ...]
+    logits: Float[Tensor, " token"]
+
+
+@torch.no_grad()
+def traced_components(
+    model: ComponentModel,
+    token_ids: Int[Tensor, " position"],
+    options: ComponentOptions,
+    *,
+    targets: tuple[AskedTarget, ...],
+    token_string: Callable[[int], str],
+) -> TracedComponents:
+    """Returns the unpruned graph of one prompt.
+
+    Raises InputError if it would not fit into memory, ModelError for logits that are not finite.
+    """
+    seen = seen_prompt(model, token_ids)
+    if not torch.isfinite(seen.logits).all():
+        raise ModelError("the model should give finite logits on this prompt, but does not; check its weights")
+    found_outputs = component_outputs(model, seen, options=options, targets=targets, token_string=token_string)
+    outputs, ends = [output for output, _ in found_outputs], [end for _, end in found_outputs]
+    found = propagated(model, seen, ends, options)
+    _check_size(model, found, options)
+    grid = source_grid(seen, found, parallel=model.parallel)
+    nodes = component_nodes(token_ids.tolist(), grid, found, outputs)
+    table, rows = _together(nodes, list(_rows(TracedParts(model, seen, found, grid, nodes), ends, options)))
+    if options.positions == "summed":
+        table, rows = summed_positions(table, rows)
+    return TracedComponents(table, rows, tuple(outputs), seen.logits)
 
 
 def _check_size(model: ComponentModel, found: Propagated, options: ComponentOptions) -> None:

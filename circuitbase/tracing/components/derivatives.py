@@ -92,10 +92,10 @@ def pushed_to_heads(
 
 
 def at_neurons(
-    mlp: MlpLayer, seen: SeenLayer, gradient: Float[Tensor, "position d_model"]
+    mlp: MlpLayer, neurons: Float[Tensor, "position neuron"], gradient: Float[Tensor, "position d_model"]
 ) -> Float[Tensor, "position neuron"]:
-    """Returns the gradient, given behind the MLP, at its neurons' activations."""
-    raw = mlp.written_before_norm(seen.neurons)
+    """Returns the gradient, given behind the MLP, at its `neurons`."""
+    raw = mlp.written_before_norm(neurons)
     return pulled_one(mlp.post_norm, gradient, raw) @ mlp.W_out.T
 
 

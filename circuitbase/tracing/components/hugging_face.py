@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from circuitbase.errors import ModelError
 from circuitbase.tracing.components.component_model import ComponentModel, Embedding
 from circuitbase.tracing.components.inner_weights import (
     NeuronWeights,
@@ -23,7 +24,16 @@ from circuitbase.tracing.run import wide
 
 
 def component_model(model: TracedModel) -> ComponentModel:
-    """Returns a model by its components; weights in half precision are copied to float32, others are shared."""
+    """Returns a model by its components; weights in half precision are copied to float32, others are shared.
+
+    Raises ModelError for a model that is spread over several devices.
+    """
+    places = sorted({str(parameter.device) for parameter in model.module.parameters()})
+    if len(places) > 1:
+        raise ModelError(
+            f"a model must be on one device to be traced by its components, and this one is on {', '.join(places)}; "
+            "load it without a device_map"
+        )
     config = getattr(model.module.config, "text_config", model.module.config)
     text = _text_module(model.module)
     parts = model.parts

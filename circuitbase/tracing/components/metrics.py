@@ -70,8 +70,11 @@ def measured(
     pairs: Sequence[Pair],
 ) -> Float[Tensor, " batch"]:
     """Returns a metric's numbers; raises InputError unless there is a finite one per pair."""
-    found = metric(logits, clean_logits, pairs)
     name = getattr(metric, "__name__", str(metric))
+    try:
+        found = metric(logits, clean_logits, pairs)
+    except Exception as error:  # whatever a user's function raises
+        raise InputError(f"the metric {name} failed ({type(error).__name__}: {error}); correct it") from error
     if not isinstance(found, Tensor) or found.shape != (len(pairs),):
         what = f"a tensor of shape {list(found.shape)}" if isinstance(found, Tensor) else type(found).__name__
         raise InputError(f"the metric {name} must return one number per pair, [{len(pairs)}], got {what}")

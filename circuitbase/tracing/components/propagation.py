@@ -90,7 +90,7 @@ def _through_block(
 ) -> tuple[PropagatedLayer, Float[Tensor, "position d_model"]]:
     """Returns what a block keeps, and the gradient before it, given the one behind it."""
     mlp, at = model.mlps[layer], seen.layers[layer]
-    neuron_gradient = at_neurons(mlp, at, behind)
+    neuron_gradient = at_neurons(mlp, at.neurons, behind)
     neurons = chosen_neurons(mlp, at, behind, neuron_gradient, options)
     mlp_write = at.mlp.index_add(0, neurons.position, -neurons.write)
     kept_mlp = _kept((mlp_write * behind).sum(-1), options)

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from circuitbase.errors import InputError
 from circuitbase.schema.kinds import Port
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.components.layers import AttentionLayer
@@ -78,7 +79,8 @@ def receiver_gradients(
 ) -> ReceiverGradients:
     """Returns the gradients of a metric, of which each prompt has its own, on a residual stream before block 0.
 
-    `edit` changes the run, as in `run`; what no longer affects the metric has gradient 0.
+    `edit` changes the run, as in `run`; what no longer affects the metric has gradient 0. Raises InputError for a
+    metric without a derivative.
     """
     at: dict[tuple[Site, int], Tensor] = {}
     streams: list[Tensor] = []
@@ -96,6 +98,11 @@ def receiver_gradients(
     with torch.enable_grad():
         logits = run(model, stream.detach().requires_grad_(), edit=kept, read_at=read_at)
         total = measure(logits).sum()
+    if not total.requires_grad:
+        raise InputError(
+            "the metric has no derivative (it counts or compares, perhaps), which this method needs; "
+            "take a smooth metric, or the method exact"
+        )
     gradients = torch.autograd.grad(total, list(at.values()), allow_unused=True)
     filled = (torch.zeros_like(x) if found is None else found for x, found in zip(at.values(), gradients, strict=True))
     return ReceiverGradients(model, dict(zip(at, filled, strict=True)), tuple(streams), read_at)

@@ -78,8 +78,8 @@ def _looks_and_adds(model: ComponentModel, prompts: Sequence[AnswerPrompt]) -> _
         return x
 
     tokens = token_ids(prompts)
-    last = torch.full((len(prompts),), tokens.shape[1] - 1)
-    run(model, model.embedded(tokens).stream, edit=kept, read_at=last)
+    stream = model.embedded(tokens).stream
+    run(model, stream, edit=kept, read_at=torch.full((len(prompts),), tokens.shape[1] - 1, device=stream.device))
     directions = answer_directions(model, prompts).to(final[0])
     if model.final_norm is not None:
         directions = directions / denominator(model.final_norm, final[0])[:, None]

@@ -28,5 +28,7 @@ def _patterns(
             found.append(x.cpu())
         return x
 
-    run(model, model.embedded(tokens).stream, edit=kept)
+    # logits are not asked for, and a large vocabulary's at every position would cost most of the time
+    stream = model.embedded(tokens).stream
+    run(model, stream, edit=kept, read_at=torch.zeros(len(tokens), dtype=torch.int64, device=stream.device))
     return torch.stack(found, dim=1)

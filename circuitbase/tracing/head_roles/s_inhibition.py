@@ -141,5 +141,6 @@ def _clean_or_corrupted(model: ComponentModel, tokens: Int[Tensor, "batch positi
             found.writes.append(model.attention[layer].head_writes(x).heads[:, -1])
         return x
 
-    run(model, model.embedded(tokens).stream, edit=kept)
+    stream = model.embedded(tokens).stream
+    run(model, stream, edit=kept, read_at=torch.zeros(len(tokens), dtype=torch.int64, device=stream.device))
     return found

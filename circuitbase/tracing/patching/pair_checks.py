@@ -14,8 +14,9 @@ LARGEST_SHARE = 1 / 3  # of the tokens of a pair that may differ under one templ
 class PairCheck:
     """What was found of one pair: where its prompts differ, and which corrupted tokens are strange at their place.
 
-    A token is strange where no clean prompt of that length has it at that position: the corrupted prompt is then
-    not one that the set of clean prompts could hold.
+    A token is strange where no clean prompt of that length has it at that position, unless it only changed places
+    with another replaced token of its own prompt: the corrupted prompt is then not one that the set of clean prompts
+    could hold.
     """
 
     pair: int
@@ -37,7 +38,7 @@ class PairCheck:
 
     @property
     def in_distribution(self) -> bool:
-        """Returns whether every token put in occurs at its position in some clean prompt."""
+        """Returns whether every token put in occurs there in some clean prompt or was swapped with another."""
         return self.same_length and not self.strange
 
     @property
@@ -58,8 +59,11 @@ def check_replacements(pairs: Sequence[Pair], *, largest_share: float = LARGEST_
     for number, pair in enumerate(pairs):
         both = list(enumerate(zip(pair.clean, pair.corrupted, strict=False)))
         differing = tuple(position for position, (clean, corrupted) in both if clean != corrupted)
+        taken_out = {pair.clean[position] for position in differing}
         strange = tuple(
-            position for position in differing if pair.corrupted[position] not in seen[len(pair.clean), position]
+            position
+            for position in differing
+            if pair.corrupted[position] not in seen[len(pair.clean), position] | taken_out
         )
         found.append(PairCheck(number, len(pair.clean), len(pair.corrupted), differing, strange, largest_share))
     return found

@@ -70,6 +70,11 @@ class PatchOptions:
             raise InputError(f"heads and mlps can be knocked out, not {self.site}; name one of the two")
         if self.site is not None and self.components is not None:
             raise InputError("a site and components both say what is knocked out; leave out one")
+        if self.method == "attribution" and self.metric == "kl" and self.directions != (Direction.DENOISING,):
+            raise InputError(
+                "the divergence from the clean run is flat at the clean run, so the first order of noising would be 0 "
+                "everywhere; take the direction denoising alone, or activation"
+            )
         if self.batch_size < 1 or self.rows < 1:
             raise InputError(f"batch_size and rows must be at least 1, got {self.batch_size} and {self.rows}")
         defaults: dict[str, Any] = {

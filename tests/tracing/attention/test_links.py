@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from circuitbase.errors import InputError
+from circuitbase.errors import InputError, ModelError
 from circuitbase.graph.attribution_graph import AttributionGraph
 from circuitbase.graph.consistency import problems
 from circuitbase.schema.kinds import NodeKind
@@ -16,8 +16,10 @@ from circuitbase.tracing.attention.head_reads import key_read, query_read
 from circuitbase.tracing.attention.links import attention_links
 from circuitbase.tracing.attention.softmax_parts import integrated
 from circuitbase.tracing.components.hugging_face import attention_layer
+from circuitbase.tracing.effects import FrozenPaths, RowBlock
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.prompt_batches import asked_prompts, prepared_prompts
+from circuitbase.tracing.target_blocks import Targets
 from tests.tiny_configs import PECULIAR
 from tests.tracing.dictionary_kinds import KINDS
 from tests.tracing.setups import WHOLE, Setup, make_setup
@@ -139,6 +141,25 @@ def test_links_round_trip_through_the_file_and_leave_the_rest_of_the_graph_alone
     assert explained.metadata.scores.account_violation <= 1e-5
     assert explained.metadata.trace_id != plain.metadata.trace_id
     assert "explain_keys" not in plain.metadata.options
+
+
+def test_a_device_with_little_memory_gets_fewer_rows_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    setup = make_setup(tmp_path / "model", "GPT2LMHeadModel")
+    plain = setup.trace(EXPLAINED).graph
+    traced = FrozenPaths.rows
+    most = 3
+
+    def rows(self: FrozenPaths, targets: Targets) -> RowBlock:
+        # nodes of rows of queries and keys are counted from 0, as input tokens are, which are no targets
+        if len(targets) > most and targets.node[0] == 0:
+            raise torch.cuda.OutOfMemoryError("no room")
+        return traced(self, targets)
+
+    monkeypatch.setattr(FrozenPaths, "rows", rows)
+    np.testing.assert_allclose(setup.trace(EXPLAINED).graph.pair_score, plain.pair_score, rtol=1e-6)
+    most = 0
+    with pytest.raises(ModelError, match="too little memory to explain attention over 5 positions of width 16"):
+        setup.trace(EXPLAINED)
 
 
 def test_a_head_or_position_that_is_not_there_is_refused(tmp_path: Path) -> None:

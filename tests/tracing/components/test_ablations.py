@@ -13,7 +13,7 @@ from circuitbase.tracing.components.attribution_options import AblationName, Att
 from circuitbase.tracing.components.batches import pair_batches
 from circuitbase.tracing.components.component_model import ComponentModel
 from circuitbase.tracing.components.edge_run import edge_run
-from circuitbase.tracing.components.metrics import logit_difference
+from circuitbase.tracing.components.metrics import logit_difference, negative_divergence
 from circuitbase.tracing.components.pairs import Pair
 from circuitbase.tracing.components.running import Site, run
 from circuitbase.tracing.components.writes import component_writes
@@ -74,6 +74,21 @@ def test_exact_scores_under_each_ablation_are_those_of_cut_edges(
         cut = whole.clone()
         cut[source, receiver] = 0
         assert found.scores[0, source, receiver] == pytest.approx(metric(whole) - metric(cut), abs=1e-12)
+
+
+@pytest.mark.parametrize("architecture", ["GPT2LMHeadModel", "Gemma2ForCausalLM"])
+def test_in_single_precision_all_edges_are_the_model_and_none_the_corrupted_run(
+    architecture: str, tmp_path: Path
+) -> None:
+    model, (pair,) = tiny(tmp_path, architecture, dtype="float32"), random_pairs((6,))
+    (batch,) = pair_batches([pair], batch_size=1, causal=True, device=torch.device("cpu"))
+    here, there = (model.embedded(tokens) for tokens in (batch.clean, batch.corrupted))
+    others = component_writes(model, there).sources
+    whole = torch.from_numpy(model.graph.edges).float()
+    for kept, expected in ((whole, here), (torch.zeros_like(whole), there)):
+        found = edge_run(model, here, others=others, kept=kept, read_at=batch.read_at)
+        wanted = run(model, expected.stream, read_at=batch.read_at)
+        assert abs(float(negative_divergence(found.double(), wanted.double(), [pair]))) < 1e-6
 
 
 @pytest.mark.parametrize("architecture", ["GPT2LMHeadModel", "Olmo2ForCausalLM"])

@@ -79,6 +79,11 @@ def test_a_metric_without_one_finite_number_per_pair_is_refused(tmp_path: Path) 
     def endless(logits: Any, clean_logits: Any, pairs: Any) -> Any:
         return logits[:, 0] / 0
 
+    def broken(logits: Any, clean_logits: Any, pairs: Any) -> Any:
+        return {}["answer"]
+
+    with pytest.raises(InputError, match=r"the metric broken failed .KeyError: 'answer'."):
+        attribute(model, pairs, AttributionOptions("eap", metric=broken))
     with pytest.raises(InputError, match=r"the metric total must return one number per pair, \[2\], got a tensor"):
         attribute(model, pairs, AttributionOptions("eap", metric=total))
     with pytest.raises(InputError, match="the metric endless must be finite on every pair"):
@@ -91,3 +96,14 @@ def test_pairs_without_the_tokens_of_a_metric_are_refused(tmp_path: Path) -> Non
     with pytest.raises(InputError, match="pair 1: it has no correct and wrong tokens, which logit-difference compares"):
         attribute(model, pairs, AttributionOptions("eap"))
     assert attribute(model, pairs, AttributionOptions("exact", metric="kl")).n_pairs == 2
+
+
+def test_a_metric_that_counts_is_for_exact_patching_alone(tmp_path: Path) -> None:
+    model, pairs = tiny(tmp_path), random_pairs()
+
+    def right(logits: Any, clean_logits: Any, pairs: Any) -> Any:
+        return torch.stack([row.argmax() == pair.correct[0] for row, pair in zip(logits, pairs, strict=True)]).double()
+
+    with pytest.raises(InputError, match=r"the metric has no derivative .* or the method exact"):
+        attribute(model, pairs, AttributionOptions("eap", metric=right))
+    assert attribute(model, pairs, AttributionOptions("exact", metric=right)).n_pairs == 2

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from circuitbase.errors import ModelError
 from circuitbase.tracing.components.hugging_face import component_model
 from circuitbase.tracing.components.running import Site, run
 from circuitbase.tracing.models import load_model
@@ -56,3 +57,21 @@ def test_writes_of_components_add_up_to_the_stream(architecture: str, tmp_path: 
     with torch.no_grad():
         run(components, embedding.stream, edit=kept)
     torch.testing.assert_close(sum(added), final[0])
+
+
+def test_a_model_in_half_precision_is_traced_in_single(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "model", architecture="Gemma2ForCausalLM")
+    whole, half = (load_model(tmp_path / "model", dtype=dtype, device="cpu") for dtype in ("float32", "bfloat16"))
+    tokens = torch.randint(2, 26, (1, 6), generator=torch.Generator().manual_seed(0))
+    found = [component_model(model) for model in (whole, half)]
+    logits = [run(model, model.embedded(tokens).stream) for model in found]
+    assert logits[1].dtype == torch.float32
+    torch.testing.assert_close(logits[1], logits[0], rtol=0.1, atol=0.1)
+
+
+def test_a_model_on_several_devices_is_refused(tmp_path: Path) -> None:
+    write_tiny_model(tmp_path / "model")
+    model = load_model(tmp_path / "model", dtype="float32", device="cpu")
+    model.module.lm_head.to("meta")  # type: ignore[operator]
+    with pytest.raises(ModelError, match="must be on one device to be traced by its components, and this one"):
+        component_model(model)

@@ -102,6 +102,7 @@ def test_options_without_use_for_a_method_are_refused() -> None:
         ({"method": "knockout", "site": PatchSite.VALUES}, "heads and mlps can be knocked out, not values"),
         ({"method": "knockout", "site": PatchSite.MLPS, "components": (("m1",),)}, "both say what is knocked out"),
         ({"method": "causal-tracing", "directions": (Direction.NOISING,)}, "directions does nothing"),
+        ({"method": "attribution", "metric": "kl"}, "flat at the clean run"),
         ({"batch_size": 0}, "must be at least 1, got 0"),
     ]
     for options, sentence in wrong:

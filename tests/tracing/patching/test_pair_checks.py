@@ -20,6 +20,11 @@ def test_a_token_that_no_clean_prompt_has_there_is_strange() -> None:
     assert second.symmetric
 
 
+def test_tokens_that_change_places_are_not_strange() -> None:
+    (check,) = check_replacements([Pair((0, 1, 2, 3, 4, 5, 6), (0, 4, 2, 3, 1, 5, 6))])
+    assert (check.differing, check.strange, check.symmetric) == ((1, 4), (), True)
+
+
 def test_tokens_of_prompts_of_another_length_do_not_count() -> None:
     pairs = [Pair((0, 5, 9, 6), (0, 7, 9, 6)), Pair((0, 7, 9, 8, 1), (0, 5, 9, 8, 1))]
     assert [check.strange for check in check_replacements(pairs)] == [(1,), (1,)]
