@@ -1,6 +1,7 @@
 """`benchmark`: how well every method of attribution finds circuits that are known."""
 
 from dataclasses import asdict
+from typing import Any
 
 import click
 
@@ -31,8 +32,8 @@ COLUMNS = (
 SHORT = {
     "average_precision": "AP",
     "auroc": "AUROC",
-    "structural_auroc": "str. AUROC",
-    "structural_average_precision": "str. AP",
+    "structural_auroc": "sAUROC",
+    "structural_average_precision": "sAP",
     "cpr": "CPR",
     "cmd": "CMD",
     "seconds": "s",
@@ -81,9 +82,9 @@ def benchmark(
 
     The models are programs compiled by tracr, gates and a linear model set by hand, and trained toys. AUROC and
     average precision (AP) say how well absolute scores, averaged over pairs, tell the edges that have an effect from
-    all others; the structural ones, how well they tell those that the weights hold at all. Dead are edges with an
-    effect that score next to nothing. CPR and CMD are the areas under the faithfulness of the circuits that the
-    scores select, and under its distance from 1. docs/benchmark.md reads the whole table.
+    all others; sAUROC and sAP (structural), how well they tell those that the weights hold at all. Dead are edges
+    with an effect that score next to nothing. CPR and CMD are the areas under the faithfulness of the circuits that
+    the scores select, and under its distance from 1. docs/benchmark.md reads the whole table.
 
     \b
     Examples:
@@ -108,7 +109,18 @@ def benchmark(
         torch.set_num_threads(1)  # the models are so small that threads only wait for each other
         rows = [asdict(row) for row in run_benchmark(options, progress=stage)]
     if chosen_format(output) == "table":
-        rows = [{SHORT.get(name, name): row[name] for name in COLUMNS} for row in rows]
-        show_rows(rows, output=output)
+        show_table(rows, ablations=options.ablations, metrics=options.metrics)
     else:
         show_rows(rows, output=output, columns=COLUMNS)
+
+
+def show_table(rows: list[dict[str, Any]], *, ablations: tuple[str, ...], metrics: tuple[str, ...]) -> None:
+    """Prints rows for people: three decimals, and an ablation or metric that all share in the title alone."""
+    shared = {"ablation": ablations, "metric": metrics}
+    title = ", ".join(f"{name}: {given[0]}" for name, given in shared.items() if len(given) == 1)
+    names = [name for name in COLUMNS if len(shared.get(name, ())) != 1]
+    shown = [
+        {SHORT.get(name, name): round(row[name], 3) if isinstance(row[name], float) else row[name] for name in names}
+        for row in rows
+    ]
+    show_rows(shown, output="table", title=title or None)

@@ -16,9 +16,11 @@ BASELINES = ("activation-size", "random")
 SCORERS: tuple[str, ...] = (*METHOD_NAMES, *BASELINES)
 """Every method of contrastive attribution there is, and the baselines."""
 PROGRAM_NAMES = ("frac-prevs", "reverse", "compiled-induction", "two-hop", "indirect-object")
+ONE_TEMPLATE = "indirect-object-aba"
+"""The indirect-object program on pairs of one template: what a mean over clean prompts cannot see."""
 HAND_SET_NAMES = ("or-gate", "or-gate-denoising", "and-gate", "and-gate-denoising", "linear")
 TOY_NAMES = ("induction", "redundancy", "greater-than", "modular-addition")
-GROUND_TRUTH_NAMES = (*PROGRAM_NAMES, *HAND_SET_NAMES, *TOY_NAMES)
+GROUND_TRUTH_NAMES = (*PROGRAM_NAMES, ONE_TEMPLATE, *HAND_SET_NAMES, *TOY_NAMES)
 
 
 @dataclass(frozen=True)

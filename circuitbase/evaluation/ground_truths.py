@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 
 from circuitbase.errors import InputError
-from circuitbase.evaluation.benchmark_options import GROUND_TRUTH_NAMES, PROGRAM_NAMES, TOY_NAMES
+from circuitbase.evaluation.benchmark_options import GROUND_TRUTH_NAMES, ONE_TEMPLATE, PROGRAM_NAMES, TOY_NAMES
 from circuitbase.evaluation.edge_reference import patched_effects
 from circuitbase.evaluation.hand_set import gate, linear_model
 from circuitbase.evaluation.small_files import packaged_model
@@ -46,7 +46,7 @@ def ground_truth(name: str, *, seed: int = 0) -> GroundTruth:
         model = packaged_model(name, dtype=torch.float64).model
         known = frozenset(INDUCTION_EDGES) if name == "induction" else None
         return GroundTruth(name, model, toy_pairs(name, seed=seed), structural=None, true_edges=known)
-    model, pairs, structural = _program(name, seed) if name in PROGRAM_NAMES else _hand_set(name)
+    model, pairs, structural = _program(name, seed) if name in (*PROGRAM_NAMES, ONE_TEMPLATE) else _hand_set(name)
     return GroundTruth(name, model, pairs, structural, true_edges=effective_edges(model, pairs))
 
 
@@ -57,7 +57,8 @@ def effective_edges(model: SmallTransformer, pairs: TruthPairs) -> frozenset[str
 
 
 def _program(name: str, seed: int) -> tuple[SmallTransformer, TruthPairs, frozenset[str]]:
-    stored = packaged_model(name, dtype=torch.float64)
+    file = "indirect-object" if name == ONE_TEMPLATE else name
+    stored = packaged_model(file, dtype=torch.float64)
     return stored.model, program_pairs(name, seed=seed), frozenset(stored.facts["edges"])
 
 

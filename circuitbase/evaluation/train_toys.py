@@ -1,4 +1,7 @@
-"""Trains the packaged toys, whose mechanisms are known: seconds to two minutes each on one thread.
+"""Trains the packaged toys, whose mechanisms are known, on one thread.
+
+On a machine that others used at the same time they took 1 minute (greater-than), 2 (induction), 3 (redundancy) and
+8 (modular addition).
 
 `python -m circuitbase.evaluation.train_toys [FOLDER] [NAME ...]`; the same seeds give the same weights on the same
 machine and version of torch.

@@ -45,6 +45,7 @@ def program_pairs(name: str, *, n_pairs: int = 24, seed: int = 0) -> TruthPairs:
         "compiled-induction": _induction,
         "two-hop": _two_hop,
         "indirect-object": _indirect_object,
+        "indirect-object-aba": _one_template,
     }
     if name not in makers:
         raise InputError(f"a compiled program must be one of: {', '.join(makers)}; got {name!r}")
@@ -104,6 +105,10 @@ def indirect_object_rows(corruption: str) -> Rows:
 
 def _indirect_object() -> Rows:
     return [row for corruption in ("third", "swapped", "other") for row in indirect_object_rows(corruption)]
+
+
+def _one_template() -> Rows:
+    return [row for row in indirect_object_rows("third") if row[0][1] == row[0][3]]
 
 
 def gate_pairs(kind: str) -> TruthPairs:

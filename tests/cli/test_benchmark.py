@@ -21,7 +21,7 @@ def test_each_method_is_a_row_for_each_ground_truth() -> None:
 def test_a_table_and_csv_show_the_same_rows() -> None:
     asked = (*GATES[:3], "--method", "exact", "--ablation", "patching", "--ablation", "zero")
     shown = run(*asked, "--table").stdout
-    for word in ("AUROC", "AP", "CPR", "CMD", "and-gate", "zero"):
+    for word in ("metric: logit-difference", "AUROC", "sAP", "CPR", "CMD", "and-gate", "zero"):
         assert word in shown
     listed = list(csv.DictReader(io.StringIO(run(*asked, "--csv").stdout)))
     assert [row["ablation"] for row in listed] == ["patching", "zero"]

@@ -177,4 +177,4 @@ def test_unknown_names_are_refused() -> None:
     truth = ground_truth("or-gate")
     with pytest.raises(InputError, match="activation-size or random"):
         baseline_scores(component_model(truth.model), attribution_pairs(truth), "size")
-    assert len(GROUND_TRUTH_NAMES) == 14
+    assert len(GROUND_TRUTH_NAMES) == 15
