@@ -39,7 +39,11 @@ _config_folder: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Hides the user's settings from this process and from those that it starts."""
+    """Hides the user's settings from this process and from those that it starts; both compute with one thread.
+
+    Models here are tiny: a second thread costs more than it brings, and much more where others run.
+    """
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     for name in [name for name in os.environ if name.startswith("CIRCUITBASE_") and name not in KEPT]:
         del os.environ[name]
     _config_folder.append(tempfile.mkdtemp(prefix="circuitbase-tests-"))

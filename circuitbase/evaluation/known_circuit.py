@@ -14,11 +14,13 @@ from jaxtyping import Bool, Float
 from scipy.stats import rankdata
 
 from circuitbase.errors import InputError
+from circuitbase.graph.faithfulness import CLOSE
+from circuitbase.graph.faithfulness import faithfulness as ratio_of_means
+from circuitbase.graph.faithfulness_curve import FRACTIONS, cmd, cpr, grid_counts
 
-GRID = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Shares of the edges that CPR and CMD are measured at."""
+ROUNDING = 1e-9
 COUNTS_BELOW = 1000
-"""Under so many edges several shares of `GRID` are no edge at all: `grid_counts` gives counts of edges instead."""
+"""Under so many edges several of MIB's shares are no edge at all: `grid_sizes` gives counts of edges instead."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,12 @@ class Curve:
     @property
     def cpr(self) -> float:
         """Returns the trapezoid area under f; what lies below the first share is left out. It can exceed 1."""
-        return float(np.trapezoid(self.faithfulness, self.share))
+        return cpr(self.faithfulness.tolist(), self.share.tolist())
 
     @property
     def cmd(self) -> float:
         """Returns the trapezoid area under |1 − f|."""
-        return float(np.trapezoid(np.abs(1.0 - self.faithfulness), self.share))
+        return cmd(self.faithfulness.tolist(), self.share.tolist())
 
 
 @dataclass(frozen=True)
@@ -100,11 +102,11 @@ class GridSize:
 def grid_sizes(n_edges: int) -> list[GridSize]:
     """Returns the sizes of circuits that CPR and CMD are measured at.
 
-    From 1,000 edges on: the nominal shares of `GRID` with their edges, floored. Under that every distinct count
+    From 1,000 edges on: MIB's nominal shares with their edges, floored. Under that every distinct count
     among 1, 2, 3, 5, 7, 10, 15, 20, 30, … up to all, at the share that it is.
     """
     if n_edges >= COUNTS_BELOW:
-        return [GridSize(share, int(share * n_edges + 1e-9)) for share in GRID]
+        return [GridSize(share, count) for share, count in zip(FRACTIONS, grid_counts(n_edges), strict=True)]
     steps = {step * 10**power for power in range(3) for step in (1, 1.5, 2, 3, 5, 7)}
     counts = sorted({int(step) for step in steps if step < n_edges} | {n_edges})
     return [GridSize(count / n_edges, count) for count in counts]
@@ -118,11 +120,12 @@ def faithfulness(
     Raises InputError where full and empty differ by no more than two standard errors of their difference, over
     which nothing can be said; one prompt is measured against rounding alone.
     """
-    gap = full - empty
-    spread = 2 * float(gap.std(ddof=1)) / len(gap) ** 0.5 if len(gap) > 1 else 0.0
-    if abs(gap.mean()) <= max(spread, 1e-9):
+    found = ratio_of_means(circuit, full, empty, resamples=1)
+    gap = found.m_full - found.m_empty
+    if found.f is None or abs(gap) <= ROUNDING:
         raise InputError(
             f"faithfulness needs prompts on which the full model and the ablated one differ: the metric differs by "
-            f"{gap.mean():.3g}, two standard errors are {spread:.3g}; give pairs whose answers differ"
+            f"{gap:.3g}, two standard errors are {CLOSE * (found.standard_error or 0.0):.3g}; give pairs whose answers "
+            "differ"
         )
-    return float((circuit.mean() - empty.mean()) / gap.mean())
+    return found.f
