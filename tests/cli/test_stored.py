@@ -9,6 +9,7 @@ from neo4j import Driver
 
 from circuitbase.cli.main import main
 from circuitbase.graph.trace import Trace
+from circuitbase.schema.declaration import SCHEMA_VERSION
 from circuitbase.settings import Settings
 from circuitbase.store.trace_store import TraceStore
 from circuitbase.tracing.options import TraceOptions
@@ -83,14 +84,22 @@ def test_ingest_into_another_schema_version_names_migrate(database: Driver, sett
     assert answer.exit_code == 1
     assert "run `circuitbase migrate`" in answer.stderr
     assert list(TraceStore(settings.store_url).trace_ids()) == []
-    assert row(run("migrate"))["version"] == 1
+    assert row(run("migrate"))["version"] == SCHEMA_VERSION
     assert row(run("ingest", folder))["stored"] == 1
 
 
 def test_migrate_says_what_ran(database: Driver, settings: Settings):
     first = row(run("migrate"))
-    assert first == {"version_before": 0, "version": 1, "migrations": ["constraints_and_indexes"]}
-    assert row(run("migrate")) == {"version_before": 1, "version": 1, "migrations": []}
+    assert first == {
+        "version_before": 0,
+        "version": SCHEMA_VERSION,
+        "migrations": ["constraints_and_indexes", "interventions"],
+    }
+    assert row(run("migrate")) == {
+        "version_before": SCHEMA_VERSION,
+        "version": SCHEMA_VERSION,
+        "migrations": [],
+    }
 
 
 def test_sets_count_prompts_and_traces_and_name_configurations(database: Driver, settings: Settings, tmp_path: Path):
