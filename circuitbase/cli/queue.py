@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from circuitbase.workers.jobs import Job
 
 QUEUES = ("trace", "ingest")
-STATES = ("queued", "tracing", "traced", "storing", "stored", "failed")
+STATES = ("queued", "tracing", "traced", "storing", "stored", "failed", "dead", "cancelled")
 JOB_COLUMNS = ("trace", "state", "sets", "prompt", "attempts", "queued_at", "changed_at", "error")
 BRIEF_COLUMNS = ("trace", "state", "sets", "prompt", "error")
 PROMPT_WIDTH = 48
@@ -82,8 +82,8 @@ def jobs(prompt_set: str | None, state: str | None, output: str | None) -> None:
     from circuitbase.workers.connection import open_redis
 
     with open_redis(load_settings()) as client:
-        wanted = records.JobState(state) if state else None
-        found = list(records.listed(client, prompt_set=prompt_set, state=wanted))
+        states = (records.JobState(state),) if state else tuple(records.JobState)
+        found = list(records.listed(client, prompt_set=prompt_set, states=states))
     brief = chosen_format(output) == "table"
     show_rows(
         [job_row(job, brief=brief) for job in found], output=output, columns=BRIEF_COLUMNS if brief else JOB_COLUMNS

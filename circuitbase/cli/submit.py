@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from circuitbase.workers.intake import AskedTarget
     from circuitbase.workers.submission import Submission
 
+ENDED = {"failed": "failed", "dead": "is dead", "cancelled": "is cancelled"}
+
 
 @click.command()
 @click.argument("prompts")
@@ -38,7 +40,9 @@ if TYPE_CHECKING:
 )
 @trace_options
 @click.option("--any-model-name", is_flag=True, help="Take a dictionary that names another model.")
-@click.option("--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one failed.")
+@click.option(
+    "--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one is not."
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be queued, and write nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave out bad lines instead of queueing nothing.")
 @output_options
@@ -116,7 +120,7 @@ def submission_row(found: "Submission", *, dry_run: bool) -> dict[str, Any]:
 def await_jobs(settings: Settings, found: "Submission") -> bool:
     """Waits for the jobs of a submission, showing bars; returns whether all are stored.
 
-    Says why on standard error for those that failed.
+    Says why on standard error for those that are not.
     """
     from circuitbase.workers import following, jobs
     from circuitbase.workers.application import application
@@ -131,8 +135,8 @@ def await_jobs(settings: Settings, found: "Submission") -> bool:
         for progress in following.follow(client, application(settings), waiting):
             show(progress)
         for job in jobs.read(client, waiting):
-            if job.state == jobs.JobState.FAILED:
-                click.echo(f"trace {job.trace_id[:12]} failed: {job.error}", err=True)
+            if job.state in jobs.UNDONE:
+                click.echo(f"trace {job.trace_id[:12]} {ENDED[job.state]}: {job.error}", err=True)
     if progress.gone:
         click.echo(f"{progress.gone} jobs have no record any more; submit the prompts again", err=True)
     return progress.all_stored

@@ -155,7 +155,7 @@ def _await_all(
             audience.progressed(progress.after(stored_before))
             if not progress.ended:
                 workers.check()
-        failed = tuple(job for job in jobs.read(client, trace_ids) if job.state == JobState.FAILED)
+        failed = tuple(job for job in jobs.read(client, trace_ids) if job.state in jobs.UNDONE)
     return failed, progress.gone
 
 

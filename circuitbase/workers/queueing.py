@@ -16,7 +16,8 @@ from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.plan import plan
 from circuitbase.workers import jobs, publishing
 from circuitbase.workers.batches import batches
-from circuitbase.workers.jobs import FINAL, JobRequest, JobState
+from circuitbase.workers.job_request import JobRequest
+from circuitbase.workers.jobs import FINAL, JobState
 from circuitbase.workers.prepared_prompt import PreparedPrompt
 
 BATCH = 500

@@ -96,9 +96,9 @@ def test_a_job_that_was_just_recorded_is_given_time_to_be_published(
 
 
 def test_final_jobs_are_never_lost(client: redis.Redis) -> None:
-    put(client, "a", "b")
-    jobs.move(client, "a", JobState.STORED)
-    jobs.move(client, "b", JobState.FAILED, error="it broke")
+    put(client, "a", "b", "c", "d")
+    for trace_id, state in zip("abcd", jobs.FINAL, strict=True):
+        jobs.move(client, trace_id, state)
     assert leases.lost(client) == []
 
 
