@@ -41,8 +41,13 @@ ENDED = {"failed": "failed", "dead": "is dead", "cancelled": "is cancelled"}
 @trace_options
 @click.option("--any-model-name", is_flag=True, help="Take a dictionary that names another model.")
 @click.option(
-    "--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one is not."
+    "--priority",
+    type=click.IntRange(0, 9),
+    default=5,
+    show_default=True,
+    help="Jobs of a higher number are begun first. A job that is queued already keeps its own.",
 )
+@click.option("--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one is not.")
 @click.option("--dry-run", is_flag=True, help="Say what would be queued, and write nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave out bad lines instead of queueing nothing.")
 @output_options
@@ -55,6 +60,7 @@ def submit(  # noqa: PLR0913  # one parameter per option
     chat: bool,
     options: "TraceOptions | ComponentOptions",
     any_model_name: bool,
+    priority: int,
     wait: bool,
     dry_run: bool,
     skip_bad: bool,
@@ -85,6 +91,7 @@ def submit(  # noqa: PLR0913  # one parameter per option
         options=options,
         chat=chat,
         any_model_name=any_model_name,
+        priority=priority,
     )
     with queueing_bar() as progress:
         found = submission.submit(

@@ -14,18 +14,19 @@ local function is_final(state)
 end
 """
 
-# KEYS: the job, the index of jobs, the active jobs, the index of its set
-# ARGV: trace id, request, prompt set
+# KEYS: the job, the index of jobs, the active jobs, the index of its set, the names of sets
+# ARGV: trace id, request, prompt set, priority
 PUT = (
     _NOW
     + _IS_FINAL
     + """
 redis.call('HSET', KEYS[1], 'set:' .. ARGV[3], '1')
 redis.call('ZADD', KEYS[4], 'NX', now, ARGV[1])
+redis.call('SADD', KEYS[5], ARGV[3])
 local state = redis.call('HGET', KEYS[1], 'state')
 if state and not is_final(state) then return 0 end
 redis.call('HSET', KEYS[1], 'state', 'queued', 'request', ARGV[2], 'error', '', 'attempts', 0, 'deaths', 0,
-           'queued_at', now, 'changed_at', now)
+           'priority', ARGV[4], 'queued_at', now, 'changed_at', now)
 redis.call('ZADD', KEYS[2], 'NX', now, ARGV[1])
 redis.call('SADD', KEYS[3], ARGV[1])
 return 1
@@ -52,6 +53,49 @@ else
 end
 if is_final(ARGV[2]) then redis.call('SREM', KEYS[2], ARGV[1]) end
 redis.call('PUBLISH', ARGV[5], ARGV[1])
+return 1
+"""
+)
+
+# Returns the state before. A job that is being stored is left to it: its trace is half in the database.
+# KEYS: the job, the active jobs, the leases
+# ARGV: trace id, channel
+CANCEL = (
+    _NOW
+    + """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state ~= 'queued' and state ~= 'tracing' and state ~= 'traced' then return state end
+local error = 'cancelled'
+if state == 'tracing' then error = 'cancelled while it was being traced' end
+redis.call('HSET', KEYS[1], 'state', 'cancelled', 'error', error, 'changed_at', now)
+redis.call('SREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS[3], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[1])
+return state
+"""
+)
+
+# Else a job that is submitted again would have two messages, and two workers could compute it at once.
+# KEYS: a list of messages
+# ARGV: what the keys of jobs begin with
+DROP_CANCELLED = """
+for _ = 1, redis.call('LLEN', KEYS[1]) do
+  local message = redis.call('RPOPLPUSH', KEYS[1], KEYS[1])
+  local id = cjson.decode(message)['headers']['id']
+  if redis.call('HGET', ARGV[1] .. id, 'state') == 'cancelled' then redis.call('LPOP', KEYS[1]) end
+end
+"""
+
+# KEYS: the job, the active jobs
+# ARGV: trace id, channel
+RETRY = (
+    _NOW
+    + """
+local state = redis.call('HGET', KEYS[1], 'state')
+if state ~= 'failed' and state ~= 'dead' and state ~= 'cancelled' then return 0 end
+redis.call('HSET', KEYS[1], 'state', 'queued', 'error', '', 'attempts', 0, 'deaths', 0, 'changed_at', now)
+redis.call('SADD', KEYS[2], ARGV[1])
+redis.call('PUBLISH', ARGV[2], ARGV[1])
 return 1
 """
 )

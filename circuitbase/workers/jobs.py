@@ -13,10 +13,12 @@ import redis
 from circuitbase.workers.batches import batches
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.job_scripts import MOVE, PUT
+from circuitbase.workers.priorities import DEFAULT_PRIORITY
 
 LEASE_SECONDS = 30.0
 READ_BATCH = 1000
 
+SETS = "circuitbase:jobs-sets"  # the names of the prompt sets that have jobs
 JOBS = "circuitbase:jobs"  # trace ids by the time they were queued
 ACTIVE = "circuitbase:active"  # trace ids of jobs in no final state
 LEASES = "circuitbase:leases"  # trace ids by the time until which a worker vouches for them
@@ -44,7 +46,8 @@ FINAL = (JobState.STORED, *UNDONE)
 class Job:
     """One job as recorded; times in seconds since the epoch. `error` says why it failed or waits.
 
-    `deaths` counts the processes that ended in the middle of it, without a word.
+    `deaths` counts the processes that ended in the middle of it, without a word. `priority` is from 0 (last)
+    to 9 (first).
     """
 
     trace_id: str
@@ -54,18 +57,28 @@ class Job:
     error: str | None
     attempts: int
     deaths: int
+    priority: int
     queued_at: float
     changed_at: float
 
 
-def put(client: redis.Redis, requests: Sequence[tuple[str, JobRequest]], *, prompt_set: str) -> list[bool]:
-    """Records jobs by trace id; True where the caller must publish it, False where it is under way."""
+def put(
+    client: redis.Redis,
+    requests: Sequence[tuple[str, JobRequest]],
+    *,
+    prompt_set: str,
+    priority: int = DEFAULT_PRIORITY,
+) -> list[bool]:
+    """Records jobs by trace id; True where the caller must publish it, False where it is under way.
+
+    A job that is under way keeps its priority.
+    """
     script = client.register_script(PUT)
     pipeline = client.pipeline(transaction=False)
     for trace_id, request in requests:
         script(
-            keys=[key(trace_id), JOBS, ACTIVE, _of_set(prompt_set)],
-            args=[trace_id, request.to_json(), prompt_set],
+            keys=[key(trace_id), JOBS, ACTIVE, of_set(prompt_set), SETS],
+            args=[trace_id, request.to_json(), prompt_set, priority],
             client=pipeline,
         )
     return [bool(answer) for answer in pipeline.execute()]
@@ -111,7 +124,7 @@ def listed(
     client: redis.Redis, *, prompt_set: str | None = None, states: Collection[JobState] = tuple(JobState)
 ) -> Iterator[Job]:
     """Yields jobs in the order they were first queued, of one set or of all, in some states or in any."""
-    index = JOBS if prompt_set is None else _of_set(prompt_set)
+    index = JOBS if prompt_set is None else of_set(prompt_set)
     ids = [str(trace_id) for trace_id in client.zrange(index, 0, -1)]
     return (job for job in read(client, ids) if job.state in states)
 
@@ -121,7 +134,8 @@ def key(trace_id: str) -> str:
     return f"circuitbase:job:{trace_id}"
 
 
-def _of_set(prompt_set: str) -> str:
+def of_set(prompt_set: str) -> str:
+    """Returns the name of the index of a set's jobs, like `JOBS`."""
     return f"circuitbase:jobs-of-set:{prompt_set}"
 
 
@@ -134,6 +148,7 @@ def _from_hash(trace_id: str, found: dict[str, str]) -> Job:
         error=found["error"] or None,
         attempts=int(found["attempts"]),
         deaths=int(found["deaths"]),
+        priority=int(found.get("priority", DEFAULT_PRIORITY)),
         queued_at=float(found["queued_at"]),
         changed_at=float(found["changed_at"]),
     )

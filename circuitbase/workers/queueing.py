@@ -37,6 +37,7 @@ class Queueing:
     prompt_set: str
     options: TraceOptions | ComponentOptions
     any_model_name: bool
+    priority: int
     dry_run: bool
 
 
@@ -129,9 +130,9 @@ def _queue(queueing: Queueing, missing: list[Planned]) -> int:
         states = jobs.states(queueing.client, [one.trace_id for one in missing])
         return sum(state is None or state in FINAL for state in states)
     requests = [(one.trace_id, one.request) for one in missing]
-    is_new = jobs.put(queueing.client, requests, prompt_set=queueing.prompt_set)
+    is_new = jobs.put(queueing.client, requests, prompt_set=queueing.prompt_set, priority=queueing.priority)
     new = [(trace_id, JobState.QUEUED) for (trace_id, _), publish in zip(requests, is_new, strict=True) if publish]
-    publishing.publish_jobs(queueing.app, new)
+    publishing.publish_jobs(queueing.app, new, priority=queueing.priority)
     return len(new)
 
 

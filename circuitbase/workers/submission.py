@@ -21,6 +21,7 @@ from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.intake import AskedTarget, intake
 from circuitbase.workers.leases import republish_lost
+from circuitbase.workers.priorities import DEFAULT_PRIORITY
 from circuitbase.workers.queueing import Queueing, queue_all
 
 
@@ -31,7 +32,7 @@ class Asked:
     A trace of components needs no dictionary.
     `target` decides over `options.target`; `auto` is `roles` if every prompt has an answer. With `chat`
     each prompt is a user's message and goes through the model's chat template; `any_model_name` takes a
-    dictionary that names another model.
+    dictionary that names another model. Jobs of a higher `priority` (0 to 9) are begun first.
     """
 
     model: str
@@ -41,6 +42,7 @@ class Asked:
     options: TraceOptions | ComponentOptions = field(default_factory=TraceOptions)
     chat: bool = False
     any_model_name: bool = False
+    priority: int = DEFAULT_PRIORITY
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ def submit(
             prompt_set=asked.prompt_set,
             options=replace(asked.options, target=target),  # type: ignore[arg-type]  # probable or roles: both have these
             any_model_name=asked.any_model_name,
+            priority=asked.priority,
             dry_run=dry_run,
         )
         if not dry_run:

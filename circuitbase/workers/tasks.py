@@ -31,7 +31,7 @@ def trace_prompt(self: Task, trace_id: str) -> None:
         if not process.store.exists(trace_id):
             process.store.save(process.trace(job.request, trace_id=trace_id))
         if jobs.move(process.redis, trace_id, JobState.TRACED):  # else it was cancelled meanwhile
-            publishing.publish_jobs(self.app, [(trace_id, JobState.TRACED)])
+            publishing.publish_jobs(self.app, [(trace_id, JobState.TRACED)], priority=job.priority)
 
 
 @shared_task(name=STORE_TASK, bind=True)
