@@ -7,11 +7,7 @@ from neo4j import Driver
 
 from circuitbase.cli.main import main
 from circuitbase.settings import Settings
-from circuitbase.workers import jobs
-from circuitbase.workers.connection import open_redis
-from circuitbase.workers.jobs import JobState
 from tests.tiny_models import write_tiny_dictionary, write_tiny_model
-from tests.workers.made_jobs import made_request
 
 
 @pytest.fixture(scope="module")
@@ -104,18 +100,6 @@ def test_a_wrong_password_is_one_sentence(settings: Settings, tiny: list[str], m
         assert refused.exit_code == 1
         assert "refuses the password" in refused.stderr
         assert "wrong" not in refused.stderr
-
-
-def test_jobs_can_be_filtered_and_say_why_they_failed(settings: Settings, database: Driver) -> None:
-    with open_redis(settings) as client:
-        jobs.put(client, [("a" * 64, made_request("the alpha")), ("b" * 64, made_request("x" * 90))], prompt_set="one")
-        jobs.move(client, "b" * 64, JobState.FAILED, error="it broke")
-    table = run("jobs", "--table").stdout
-    assert "aaaaaaaaaaaa" in table
-    assert "1 queued, 1 failed" in table
-    (row,) = [json.loads(row) for row in run("jobs", "--state", "failed", "--json").stdout.splitlines()]
-    assert (row["trace"], row["error"], row["prompt"]) == ("b" * 64, "it broke", "x" * 90)
-    assert run("jobs", "--set", "nothing", "--table").stdout.endswith("no jobs\n")
 
 
 @pytest.mark.parametrize(
