@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from circuitbase.cli.job_bars import job_bars, queueing_bar
+from circuitbase.cli.job_watch import duration
 from circuitbase.cli.models import resolve_dictionary, resolve_model
 from circuitbase.cli.output import output_options, show_rows
 from circuitbase.cli.queue import QUEUES
@@ -16,6 +17,7 @@ from circuitbase.settings import Settings, load_settings
 if TYPE_CHECKING:
     from circuitbase.tracing.components.component_options import ComponentOptions
     from circuitbase.tracing.options import TraceOptions
+    from circuitbase.workers.estimate import Estimate
     from circuitbase.workers.intake import AskedTarget
     from circuitbase.workers.submission import Submission
 
@@ -48,7 +50,7 @@ ENDED = {"failed": "failed", "dead": "is dead", "cancelled": "is cancelled"}
     help="Jobs of a higher number are begun first. A job that is queued already keeps its own.",
 )
 @click.option("--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one is not.")
-@click.option("--dry-run", is_flag=True, help="Say what would be queued, and write nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be queued and how long it would take, and write nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave out bad lines instead of queueing nothing.")
 @output_options
 def submit(  # noqa: PLR0913  # one parameter per option
@@ -106,13 +108,15 @@ def submit(  # noqa: PLR0913  # one parameter per option
     for number, problem in found.bad:
         click.echo(f"left out line {number}: {problem}", err=True)
     show_rows([submission_row(found, dry_run=dry_run)], output=output)
+    if found.estimate is not None:
+        click.echo(estimate_sentence(found.estimate, tokens=found.new_tokens), err=True)
     if wait and not dry_run and not await_jobs(settings, found):
         sys.exit(1)
 
 
 def submission_row(found: "Submission", *, dry_run: bool) -> dict[str, Any]:
-    """Returns what became of the prompts, as one row."""
-    return {
+    """Returns what became of the prompts, as one row; a dry run says also how long tracing them would take."""
+    row: dict[str, Any] = {
         "set": found.prompt_set,
         "target": found.target,
         "would_queue" if dry_run else "queued": found.new,
@@ -122,6 +126,26 @@ def submission_row(found: "Submission", *, dry_run: bool) -> dict[str, Any]:
         "bad": len(found.bad),
         "tokens": found.tokens,
     }
+    if found.estimate is not None:
+        row |= {
+            "past_jobs": found.estimate.past_jobs,
+            "seconds_per_token": found.estimate.seconds_per_token,
+            "workers": found.estimate.workers,
+            "estimated_seconds": found.estimate.seconds(found.new_tokens),
+        }
+    return row
+
+
+def estimate_sentence(estimate: "Estimate", *, tokens: int) -> str:
+    """Returns how long tracing prompts of so many tokens would take, and how that is known."""
+    seconds = estimate.seconds(tokens)
+    if seconds is None:
+        return "no job of this model and kind was traced before, so the time it would take is not known"
+    noun = "job" if estimate.past_jobs == 1 else "jobs"
+    workers = {0: "one worker, though none listens now", 1: "the one worker that listens now"}.get(
+        estimate.workers, f"the {estimate.workers} workers that listen now"
+    )
+    return f"tracing would take about {duration(seconds)} with {workers}, by {estimate.past_jobs} past {noun}"
 
 
 def await_jobs(settings: Settings, found: "Submission") -> bool:

@@ -34,7 +34,7 @@ return 1
 )
 
 # KEYS: the job, the active jobs, the leases
-# ARGV: trace id, new state, error, seconds of a lease, channel
+# ARGV: trace id, new state, error, seconds of a lease, channel, seconds that tracing took
 MOVE = (
     _NOW
     + _IS_FINAL
@@ -44,6 +44,7 @@ if not state or is_final(state) then return 0 end
 if ARGV[2] == 'tracing' and state ~= 'queued' and state ~= 'tracing' then return 0 end
 if ARGV[2] == 'storing' and state ~= 'traced' and state ~= 'storing' then return 0 end
 redis.call('HSET', KEYS[1], 'state', ARGV[2], 'error', ARGV[3], 'changed_at', now)
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'seconds', ARGV[6]) end
 if ARGV[2] == 'tracing' or ARGV[2] == 'storing' then
   redis.call('HINCRBY', KEYS[1], 'attempts', 1)
   if state == ARGV[2] then redis.call('HINCRBY', KEYS[1], 'deaths', 1) end

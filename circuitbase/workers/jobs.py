@@ -47,7 +47,7 @@ class Job:
     """One job as recorded; times in seconds since the epoch. `error` says why it failed or waits.
 
     `deaths` counts the processes that ended in the middle of it, without a word. `priority` is from 0 (last)
-    to 9 (first).
+    to 9 (first); `seconds` is how long tracing took, None if it was not measured.
     """
 
     trace_id: str
@@ -58,6 +58,7 @@ class Job:
     attempts: int
     deaths: int
     priority: int
+    seconds: float | None
     queued_at: float
     changed_at: float
 
@@ -84,15 +85,27 @@ def put(
     return [bool(answer) for answer in pipeline.execute()]
 
 
-def move(client: redis.Redis, trace_id: str, state: JobState, *, error: str | None = None) -> bool:
+def move(
+    client: redis.Redis,
+    trace_id: str,
+    state: JobState,
+    *,
+    error: str | None = None,
+    seconds: float | None = None,
+) -> bool:
     """Sets a job's state; returns False, and changes nothing, if it cannot go there.
 
     A final state is left by no move; only a queued job is traced, and only a traced one stored, though
-    both may be begun again.
+    both may be begun again. `seconds` is how long tracing took.
     """
     script = client.register_script(MOVE)
     keys = [key(trace_id), ACTIVE, LEASES]
-    return bool(script(keys=keys, args=[trace_id, state.value, error or "", LEASE_SECONDS, CHANGED]))
+    return bool(
+        script(
+            keys=keys,
+            args=[trace_id, state.value, error or "", LEASE_SECONDS, CHANGED, "" if seconds is None else seconds],
+        )
+    )
 
 
 def get(client: redis.Redis, trace_id: str) -> Job | None:
@@ -149,6 +162,7 @@ def _from_hash(trace_id: str, found: dict[str, str]) -> Job:
         attempts=int(found["attempts"]),
         deaths=int(found["deaths"]),
         priority=int(found.get("priority", DEFAULT_PRIORITY)),
+        seconds=float(found["seconds"]) if found.get("seconds") else None,
         queued_at=float(found["queued_at"]),
         changed_at=float(found["changed_at"]),
     )

@@ -19,10 +19,11 @@ from circuitbase.tracing.options import TargetKind, TraceOptions
 from circuitbase.tracing.tokenizing import PromptTokenizer
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
+from circuitbase.workers.estimate import Estimate, estimate
 from circuitbase.workers.intake import AskedTarget, intake
 from circuitbase.workers.leases import republish_lost
 from circuitbase.workers.priorities import DEFAULT_PRIORITY
-from circuitbase.workers.queueing import Queueing, queue_all
+from circuitbase.workers.queueing import Queueing, absolute, queue_all
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,7 @@ class Submission:
     """What became of the prompts. `under_way` are the trace ids of all that were not stored yet.
 
     `configurations` are the ids of those that the traces are under: one, unless their roles differ.
+    `new_tokens` are those of the `new` prompts; a dry run has an `estimate` of the seconds they take.
     `repeated` lines equal an earlier line; `bad` lines were left out (line number, problem).
     """
 
@@ -63,6 +65,8 @@ class Submission:
     repeated: int
     bad: tuple[tuple[int, str], ...]
     tokens: int
+    new_tokens: int
+    estimate: Estimate | None
 
 
 def submit(
@@ -113,6 +117,7 @@ def submit(
             ensure_schema(driver, database=settings.neo4j_database)
             republish_lost(client, queueing.app)
         queued = queue_all(queueing, found.prompts(target), heard=progress, total=found.good)
+        estimated = estimate(client, model=absolute(asked.model), kind=asked.options.kind) if dry_run else None
     return Submission(
         prompt_set=asked.prompt_set,
         target=target,
@@ -124,6 +129,8 @@ def submit(
         repeated=found.repeated,
         bad=tuple(bad),
         tokens=found.tokens,
+        new_tokens=queued.new_tokens,
+        estimate=estimated,
     )
 
 

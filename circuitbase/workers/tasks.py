@@ -1,6 +1,7 @@
 """The Celery tasks. Each reads, calls one function and writes; its argument is an id; it may run twice."""
 
 import logging
+import time
 
 import redis
 from celery import Task, shared_task
@@ -28,9 +29,13 @@ def trace_prompt(self: Task, trace_id: str) -> None:
         job = begun(process.redis, trace_id, JobState.TRACING)
         if job is None:
             return
+        seconds = None
         if not process.store.exists(trace_id):
-            process.store.save(process.trace(job.request, trace_id=trace_id))
-        if jobs.move(process.redis, trace_id, JobState.TRACED):  # else it was cancelled meanwhile
+            start = time.monotonic()
+            trace = process.trace(job.request, trace_id=trace_id)
+            seconds = time.monotonic() - start
+            process.store.save(trace)
+        if jobs.move(process.redis, trace_id, JobState.TRACED, seconds=seconds):  # else it was cancelled meanwhile
             publishing.publish_jobs(self.app, [(trace_id, JobState.TRACED)], priority=job.priority)
 
 

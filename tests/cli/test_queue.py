@@ -7,6 +7,9 @@ from neo4j import Driver
 
 from circuitbase.cli.main import main
 from circuitbase.settings import Settings
+from circuitbase.workers import jobs
+from circuitbase.workers.connection import open_redis
+from circuitbase.workers.jobs import JobState
 from tests.tiny_models import write_tiny_dictionary, write_tiny_model
 
 
@@ -47,7 +50,21 @@ def test_submitting_says_what_became_of_the_prompts(settings: Settings, database
 def test_a_dry_run_says_what_would_be_queued(settings: Settings, database: Driver, tiny: list[str]) -> None:
     found = json.loads(run("submit", "the alpha", *tiny, "--dry-run", "--json").stdout)
     assert (found["would_queue"], found["tokens"]) == (1, 3)
+    assert (found["past_jobs"], found["seconds_per_token"], found["estimated_seconds"]) == (0, None, None)
     assert run("jobs").stdout == ""
+
+
+def test_a_dry_run_says_how_long_it_would_take(settings: Settings, database: Driver, tiny: list[str]) -> None:
+    run("submit", "the alpha", *tiny)
+    with open_redis(settings) as client:
+        (job,) = jobs.listed(client)
+        jobs.move(client, job.trace_id, JobState.TRACED, seconds=6.0)
+        jobs.move(client, job.trace_id, JobState.STORED)
+    result = run("submit", "-", *tiny, "--dry-run", "--json", stdin="the beta\nthe gamma\n")
+    found = json.loads(result.stdout)
+    assert (found["past_jobs"], found["seconds_per_token"], found["workers"]) == (1, 2.0, 0)
+    assert (found["would_queue"], found["estimated_seconds"]) == (2, 12.0)
+    assert "about 12 s with one worker, though none listens now, by 1 past job" in result.stderr
 
 
 def test_bad_lines_are_listed_with_their_numbers(
