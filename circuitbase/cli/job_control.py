@@ -45,10 +45,11 @@ def retry(ids: tuple[str, ...], prompt_set: str | None, states: tuple[str, ...],
     from circuitbase.workers.connection import open_redis
     from circuitbase.workers.jobs import JobState
 
+    check_named(ids, filtered=prompt_set is not None or bool(states))
     settings = load_settings()
     wanted = tuple(JobState(state) for state in states) or (JobState.FAILED, JobState.DEAD)
     with open_redis(settings) as client, application(settings) as app:
-        chosen = chosen_jobs(client, ids, prompt_set=prompt_set, states=wanted, by_state=bool(states))
+        chosen = chosen_jobs(client, ids, prompt_set=prompt_set, states=wanted)
         if ids:
             job_control.check_retryable(client, chosen)
         done = job_control.retry(client, app, chosen)
@@ -75,9 +76,10 @@ def cancel(ids: tuple[str, ...], prompt_set: str | None, yes: bool, output: str 
     from circuitbase.workers.connection import open_redis
     from circuitbase.workers.jobs import FINAL, JobState
 
+    check_named(ids, filtered=prompt_set is not None)
     under_way = tuple(state for state in JobState if state not in FINAL)
     with open_redis(load_settings()) as client:
-        chosen = chosen_jobs(client, ids, prompt_set=prompt_set, states=under_way, by_state=False)
+        chosen = chosen_jobs(client, ids, prompt_set=prompt_set, states=under_way)
         if len(chosen) > 1 and not yes:
             click.confirm(f"Cancel {len(chosen)} jobs?", abort=True, err=True)
         done = job_control.cancel(client, chosen)
@@ -129,21 +131,19 @@ def dead(prompt_set: str | None, limit: int | None, output: str | None) -> None:
     show_rows(rows, output=output, columns=DEAD_COLUMNS)
 
 
-def chosen_jobs(
-    client: "redis.Redis",
-    ids: tuple[str, ...],
-    *,
-    prompt_set: str | None,
-    states: "tuple[JobState, ...]",
-    by_state: bool,
-) -> list[str]:
-    """Returns the trace ids that are meant; raises InputError for none, and for two ways of naming them."""
-    from circuitbase.workers import job_control
-
-    chosen_by_filter = prompt_set is not None or by_state
-    if bool(ids) == chosen_by_filter:
+def check_named(ids: tuple[str, ...], *, filtered: bool) -> None:
+    """Raises InputError unless jobs are named in one of the two ways."""
+    if bool(ids) == filtered:
         found = "both" if ids else "neither"
         raise InputError(f"jobs should be named either by their ids or by a filter such as --set NAME, got {found}")
+
+
+def chosen_jobs(
+    client: "redis.Redis", ids: tuple[str, ...], *, prompt_set: str | None, states: "tuple[JobState, ...]"
+) -> list[str]:
+    """Returns the trace ids that ids or their beginnings name, or those of a set and of some states."""
+    from circuitbase.workers import job_control
+
     if ids:
         return job_control.named_jobs(client, ids)
     return job_control.jobs_in(client, prompt_set=prompt_set, states=states)

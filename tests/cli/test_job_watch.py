@@ -79,6 +79,19 @@ def test_without_a_terminal_a_line_is_printed_for_each_change(capsys: pytest.Cap
     ]
 
 
+def test_on_a_terminal_the_table_is_redrawn_in_place(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with job_watch.shown() as show:
+        show(made_look())
+        show(made_look())
+    written = capsys.readouterr().out
+    assert written.count("all") == 2
+    assert "\x1b[1A" in written  # the cursor goes up to the table's first line
+
+
 def test_the_table_has_a_row_for_each_set_and_one_for_all() -> None:
     console = Console(width=120, file=io.StringIO(), record=True)
     console.print(watch_table(made_look()))
