@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from circuitbase.workers.jobs import JobState
 
 LOOK_AGAIN_SECONDS = 1.0
+SHORTEST_SET = 12  # columns for the names of sets
 PAUSES_PER_LOOK = 4.0  # so that counting a hundred thousand jobs keeps Redis busy for a fifth of the time at most
 
 
@@ -82,13 +83,21 @@ def shown() -> "Iterator[Callable[[Look], None]]":
 
 def watch_table(look: Look) -> "Table":
     """Returns the counts of each set and of all by state, with rate, time left and workers below."""
+    from rich.box import SIMPLE_HEAD
     from rich.markup import escape
     from rich.table import Table
 
     from circuitbase.workers.jobs import JobState
 
-    table = Table(caption=escape(pace(look)), caption_justify="left", header_style="bold")
-    table.add_column("set", overflow="fold")
+    table = Table(
+        box=SIMPLE_HEAD,  # narrow enough for 80 columns
+        collapse_padding=True,
+        pad_edge=False,
+        caption=escape(pace(look)),
+        caption_justify="left",
+        header_style="bold",
+    )
+    table.add_column("set", overflow="fold", min_width=SHORTEST_SET)
     for state in JobState:
         table.add_column(state.value, justify="right", no_wrap=True)
     for name, counts in look.census.by_set.items():
