@@ -27,7 +27,7 @@ from circuitbase.workers import jobs
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.following import Progress, follow
-from circuitbase.workers.jobs import Job, JobState
+from circuitbase.workers.jobs import Job
 from circuitbase.workers.submission import Asked, Submission, submit
 
 MODEL = "atlas"
