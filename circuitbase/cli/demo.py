@@ -92,7 +92,7 @@ def show_failures(done: "DemoRun") -> None:
         show_rows(rows, output="table", title=f"{len(rows)} jobs failed")
     if done.gone:
         click.echo(f"{done.gone} jobs have no record any more; run the demo again")
-    click.echo("What is stored stays; `circuitbase jobs --state failed` lists the failed jobs again.")
+    click.echo("What is stored stays; `circuitbase jobs dead` lists what failed again.")
 
 
 def show_findings(found: "Findings") -> None:

@@ -26,8 +26,8 @@ def job_bars(total: int) -> "Iterator[Callable[[Progress], None]]":
 
         def show(progress: "Progress") -> None:
             shown.update(traced, completed=progress.traced)
-            failed = f"stored, {progress.failed} failed" if progress.failed else "stored"
-            shown.update(stored, completed=progress.stored, description=failed)
+            undone = f"stored, {progress.undone} not" if progress.undone else "stored"
+            shown.update(stored, completed=progress.stored, description=undone)
 
         yield show
 

@@ -17,7 +17,7 @@ COMMANDS: dict[str, str] = {
     "migrate": "stored",
     "submit": "submit",
     "worker": "queue",
-    "jobs": "queue",
+    "jobs": "jobs",
     "trace": "trace",
     "attribute": "attribute",
     "ingest": "stored",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from circuitbase.cli.job_bars import job_bars, queueing_bar
+from circuitbase.cli.job_watch import duration
 from circuitbase.cli.models import resolve_dictionary, resolve_model
 from circuitbase.cli.output import output_options, show_rows
 from circuitbase.cli.queue import QUEUES
@@ -16,8 +17,11 @@ from circuitbase.settings import Settings, load_settings
 if TYPE_CHECKING:
     from circuitbase.tracing.components.component_options import ComponentOptions
     from circuitbase.tracing.options import TraceOptions
+    from circuitbase.workers.estimate import Estimate
     from circuitbase.workers.intake import AskedTarget
     from circuitbase.workers.submission import Submission
+
+ENDED = {"failed": "failed", "dead": "is dead", "cancelled": "is cancelled"}
 
 
 @click.command()
@@ -38,8 +42,15 @@ if TYPE_CHECKING:
 )
 @trace_options
 @click.option("--any-model-name", is_flag=True, help="Take a dictionary that names another model.")
-@click.option("--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one failed.")
-@click.option("--dry-run", is_flag=True, help="Say what would be queued, and write nothing.")
+@click.option(
+    "--priority",
+    type=click.IntRange(0, 9),
+    default=5,
+    show_default=True,
+    help="Jobs of a higher number are begun first. A job that is queued already keeps its own.",
+)
+@click.option("--wait", is_flag=True, help="Wait until all are stored; exit with 1 if one is not.")
+@click.option("--dry-run", is_flag=True, help="Say what would be queued and how long it would take, and write nothing.")
 @click.option("--skip-bad", is_flag=True, help="Leave out bad lines instead of queueing nothing.")
 @output_options
 def submit(  # noqa: PLR0913  # one parameter per option
@@ -51,6 +62,7 @@ def submit(  # noqa: PLR0913  # one parameter per option
     chat: bool,
     options: "TraceOptions | ComponentOptions",
     any_model_name: bool,
+    priority: int,
     wait: bool,
     dry_run: bool,
     skip_bad: bool,
@@ -81,6 +93,7 @@ def submit(  # noqa: PLR0913  # one parameter per option
         options=options,
         chat=chat,
         any_model_name=any_model_name,
+        priority=priority,
     )
     with queueing_bar() as progress:
         found = submission.submit(
@@ -95,13 +108,15 @@ def submit(  # noqa: PLR0913  # one parameter per option
     for number, problem in found.bad:
         click.echo(f"left out line {number}: {problem}", err=True)
     show_rows([submission_row(found, dry_run=dry_run)], output=output)
+    if found.estimate is not None:
+        click.echo(estimate_sentence(found.estimate, tokens=found.new_tokens), err=True)
     if wait and not dry_run and not await_jobs(settings, found):
         sys.exit(1)
 
 
 def submission_row(found: "Submission", *, dry_run: bool) -> dict[str, Any]:
-    """Returns what became of the prompts, as one row."""
-    return {
+    """Returns what became of the prompts, as one row; a dry run says also how long tracing them would take."""
+    row: dict[str, Any] = {
         "set": found.prompt_set,
         "target": found.target,
         "would_queue" if dry_run else "queued": found.new,
@@ -111,12 +126,32 @@ def submission_row(found: "Submission", *, dry_run: bool) -> dict[str, Any]:
         "bad": len(found.bad),
         "tokens": found.tokens,
     }
+    if found.estimate is not None:
+        row |= {
+            "past_jobs": found.estimate.past_jobs,
+            "seconds_per_token": found.estimate.seconds_per_token,
+            "workers": found.estimate.workers,
+            "estimated_seconds": found.estimate.seconds(found.new_tokens),
+        }
+    return row
+
+
+def estimate_sentence(estimate: "Estimate", *, tokens: int) -> str:
+    """Returns how long tracing prompts of so many tokens would take, and how that is known."""
+    seconds = estimate.seconds(tokens)
+    if seconds is None:
+        return "no job of this model and kind was traced before, so the time it would take is not known"
+    noun = "job" if estimate.past_jobs == 1 else "jobs"
+    workers = {0: "one worker, though none listens now", 1: "the one worker that listens now"}.get(
+        estimate.workers, f"the {estimate.workers} workers that listen now"
+    )
+    return f"tracing would take about {duration(seconds)} with {workers}, by {estimate.past_jobs} past {noun}"
 
 
 def await_jobs(settings: Settings, found: "Submission") -> bool:
     """Waits for the jobs of a submission, showing bars; returns whether all are stored.
 
-    Says why on standard error for those that failed.
+    Says why on standard error for those that are not.
     """
     from circuitbase.workers import following, jobs
     from circuitbase.workers.application import application
@@ -131,8 +166,8 @@ def await_jobs(settings: Settings, found: "Submission") -> bool:
         for progress in following.follow(client, application(settings), waiting):
             show(progress)
         for job in jobs.read(client, waiting):
-            if job.state == jobs.JobState.FAILED:
-                click.echo(f"trace {job.trace_id[:12]} failed: {job.error}", err=True)
+            if job.state in jobs.UNDONE:
+                click.echo(f"trace {job.trace_id[:12]} {ENDED[job.state]}: {job.error}", err=True)
     if progress.gone:
         click.echo(f"{progress.gone} jobs have no record any more; submit the prompts again", err=True)
     return progress.all_stored

@@ -27,7 +27,7 @@ from circuitbase.workers import jobs
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.following import Progress, follow
-from circuitbase.workers.jobs import Job, JobState
+from circuitbase.workers.jobs import Job
 from circuitbase.workers.submission import Asked, Submission, submit
 
 MODEL = "atlas"
@@ -155,7 +155,7 @@ def _await_all(
             audience.progressed(progress.after(stored_before))
             if not progress.ended:
                 workers.check()
-        failed = tuple(job for job in jobs.read(client, trace_ids) if job.state == JobState.FAILED)
+        failed = tuple(job for job in jobs.read(client, trace_ids) if job.state in jobs.UNDONE)
     return failed, progress.gone
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from celery import Celery
 
 from circuitbase.settings import Settings
+from circuitbase.workers.priorities import SEPARATOR, STEPS
 
 TRACE_QUEUE = "trace"
 INGEST_QUEUE = "ingest"
@@ -37,6 +38,8 @@ def configuration(broker_url: str) -> dict[str, Any]:
         "broker_connection_timeout": 5,
         "broker_transport_options": {
             "visibility_timeout": VISIBILITY_SECONDS,
+            "priority_steps": list(STEPS),
+            "sep": SEPARATOR,
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
         },

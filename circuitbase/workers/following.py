@@ -1,4 +1,4 @@
-"""Watching jobs until each is stored or failed, woken by their changes rather than by a clock."""
+"""Watching jobs until each is in a final state, woken by their changes rather than by a clock."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -21,12 +21,19 @@ class Progress:
     traced: int
     stored: int
     failed: int
+    dead: int
+    cancelled: int
     gone: int
 
     @property
     def ended(self) -> bool:
         """Returns whether nothing is under way."""
-        return self.stored + self.failed + self.gone == self.total
+        return self.stored + self.undone == self.total
+
+    @property
+    def undone(self) -> int:
+        """Returns how many ended without a trace in the database."""
+        return self.failed + self.dead + self.cancelled + self.gone
 
     @property
     def all_stored(self) -> bool:
@@ -70,5 +77,7 @@ def _progress(total: int, ended: Counter[JobState | None], under_way: Counter[Jo
         traced=stored + under_way[JobState.TRACED] + under_way[JobState.STORING],
         stored=stored,
         failed=ended[JobState.FAILED],
+        dead=ended[JobState.DEAD],
+        cancelled=ended[JobState.CANCELLED],
         gone=ended[None],
     )

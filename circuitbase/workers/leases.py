@@ -14,6 +14,7 @@ from celery import Celery
 from circuitbase.workers import jobs, publishing
 from circuitbase.workers.application import QUEUES, STORE_TASK
 from circuitbase.workers.jobs import ACTIVE, LEASE_SECONDS, LEASES, Job, JobState
+from circuitbase.workers.priorities import queue_length, waiting_messages
 
 GRACE_SECONDS = 15.0  # between recording and publishing, and between a worker's receipt and its first lease
 REAP_EVERY_SECONDS = 10
@@ -58,7 +59,7 @@ def lost(client: redis.Redis) -> list[Job]:
     """Returns the jobs under way that neither a queue nor a worker holds."""
     now = _now(client)
     client.zremrangebyscore(LEASES, "-inf", now)
-    waiting = sum(int(client.llen(queue)) for queue in QUEUES)
+    waiting = sum(queue_length(client, queue) for queue in QUEUES)
     if int(client.scard(ACTIVE)) <= waiting + int(client.zcard(LEASES)):
         return []  # reading a long queue is worth it only when something is missing
     held = set(client.zrange(LEASES, 0, -1)) | set(_queued_ids(client))
@@ -69,7 +70,7 @@ def lost(client: redis.Redis) -> list[Job]:
 def republish_lost(client: redis.Redis, app: Celery) -> list[str]:
     """Sends the messages of lost jobs again and returns their trace ids."""
     found = lost(client)
-    publishing.publish_jobs(app, [(job.trace_id, job.state) for job in found])
+    publishing.publish_again(app, found)
     return [job.trace_id for job in found]
 
 
@@ -80,11 +81,8 @@ def reap(client: redis.Redis, app: Celery) -> list[str]:
 
 def _queued_ids(client: redis.Redis) -> Iterator[str]:
     for queue in QUEUES:
-        # from the tail: workers take messages there, and new ones come in at the head
-        start = 0
-        while page := client.lrange(queue, start, start + PAGE - 1):
-            yield from (json.loads(message)["headers"]["id"] for message in page)
-            start += PAGE
+        for message in waiting_messages(client, queue, page=PAGE):
+            yield json.loads(message)["headers"]["id"]
 
 
 def _now(client: redis.Redis) -> float:

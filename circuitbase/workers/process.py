@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from circuitbase.graph.trace import Trace
     from circuitbase.tracing.dictionaries import Dictionary
     from circuitbase.tracing.models import TracedModel
-    from circuitbase.workers.jobs import JobRequest
+    from circuitbase.workers.job_request import JobRequest
 
 MEMORY_SHARE = 0.5  # of the device's memory, unless the settings say how much; the rest is for tracing
 

@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from celery import Celery
 
 from circuitbase.workers.application import INGEST_QUEUE, ROLL_UP_TASK, STORE_TASK, TRACE_QUEUE, TRACE_TASK
-from circuitbase.workers.jobs import JobState
+from circuitbase.workers.jobs import Job, JobState
+from circuitbase.workers.priorities import DEFAULT_PRIORITY, broker_priority
 
 
-def publish_jobs(app: Celery, jobs: Iterable[tuple[str, JobState]]) -> None:
-    """Publishes the next task of each job: to trace it, or to store what was traced."""
+def publish_jobs(app: Celery, jobs: Iterable[tuple[str, JobState]], *, priority: int = DEFAULT_PRIORITY) -> None:
+    """Publishes the next task of each job, all of one priority: to trace it, or to store what was traced."""
     with app.producer_pool.acquire(block=True) as producer:
         for trace_id, state in jobs:
             traced = state in (JobState.TRACED, JobState.STORING)
@@ -18,11 +19,27 @@ def publish_jobs(app: Celery, jobs: Iterable[tuple[str, JobState]]) -> None:
                 args=(trace_id,),
                 task_id=trace_id,
                 queue=INGEST_QUEUE if traced else TRACE_QUEUE,
+                priority=broker_priority(priority),
                 producer=producer,
                 ignore_result=True,
             )
 
 
+def publish_again(app: Celery, jobs: Iterable[Job]) -> None:
+    """Publishes the next task of recorded jobs, each with the priority of its record."""
+    by_priority: dict[int, list[tuple[str, JobState]]] = {}
+    for job in jobs:
+        by_priority.setdefault(job.priority, []).append((job.trace_id, job.state))
+    for priority in sorted(by_priority, reverse=True):
+        publish_jobs(app, by_priority[priority], priority=priority)
+
+
 def publish_roll_up(app: Celery, prompt_set: str) -> None:
     """Publishes the roll-up of what is pending in a prompt set."""
-    app.send_task(ROLL_UP_TASK, args=(prompt_set,), queue=INGEST_QUEUE, ignore_result=True)
+    app.send_task(
+        ROLL_UP_TASK,
+        args=(prompt_set,),
+        queue=INGEST_QUEUE,
+        priority=broker_priority(DEFAULT_PRIORITY),
+        ignore_result=True,
+    )

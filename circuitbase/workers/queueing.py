@@ -16,7 +16,8 @@ from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.plan import plan
 from circuitbase.workers import jobs, publishing
 from circuitbase.workers.batches import batches
-from circuitbase.workers.jobs import FINAL, JobRequest, JobState
+from circuitbase.workers.job_request import JobRequest
+from circuitbase.workers.jobs import FINAL, JobState
 from circuitbase.workers.prepared_prompt import PreparedPrompt
 
 BATCH = 500
@@ -36,6 +37,7 @@ class Queueing:
     prompt_set: str
     options: TraceOptions | ComponentOptions
     any_model_name: bool
+    priority: int
     dry_run: bool
 
 
@@ -43,11 +45,14 @@ class Queueing:
 class Queued:
     """How many traces were stored before and how many are newly queued, and the ids of all not stored.
 
+    `new_tokens` are the tokens of the newly queued ones.
+
     `configurations` are the ids of those that the traces are under: one, unless their roles differ.
     """
 
     stored: int
     new: int
+    new_tokens: int
     under_way: tuple[str, ...]
     configurations: tuple[str, ...]
 
@@ -67,7 +72,7 @@ def queue_all(
     queueing: Queueing, prompts: Iterable[PreparedPrompt], *, heard: Callable[[int, int], None] | None, total: int
 ) -> Queued:
     """Queues every prompt whose trace is neither stored nor under way; `heard` is told (done, total)."""
-    done = new = 0
+    done = new = new_tokens = 0
     under_way: list[str] = []
     configurations: dict[str, None] = {}
     for batch in batches(prompts, size=BATCH):
@@ -76,14 +81,20 @@ def queue_all(
             entries = [_said(one) for one in planned]
             put_prompts(queueing.driver, queueing.prompt_set, entries, database=queueing.database)
         missing = _not_stored(queueing, planned)
-        new += _queue(queueing, missing)
+        queued = _queue(queueing, missing)
+        new += len(queued)
+        new_tokens += sum(len(one.request.prompt.token_ids) for one in queued)
         under_way += [one.trace_id for one in missing]
         configurations |= dict.fromkeys(one.configuration_id for one in planned)
         done += len(planned)
         if heard is not None:
             heard(done, total)
     return Queued(
-        stored=done - len(under_way), new=new, under_way=tuple(under_way), configurations=tuple(configurations)
+        stored=done - len(under_way),
+        new=new,
+        new_tokens=new_tokens,
+        under_way=tuple(under_way),
+        configurations=tuple(configurations),
     )
 
 
@@ -92,8 +103,8 @@ def _planned(queueing: Queueing, prompt: PreparedPrompt) -> Planned:
     ids = plan(queueing.model, queueing.dictionary, prompt.prompt, roles, queueing.options)
     model, dictionary = queueing.folders
     request = JobRequest(
-        model=_absolute(model),
-        dictionary=None if dictionary is None else _absolute(dictionary),
+        model=absolute(model),
+        dictionary=None if dictionary is None else absolute(dictionary),
         prompt=prompt.prompt,
         roles=roles,
         options=queueing.options,
@@ -122,19 +133,19 @@ def _not_stored(queueing: Queueing, planned: list[Planned]) -> list[Planned]:
     return [one for one in planned if one.trace_id not in stored]
 
 
-def _queue(queueing: Queueing, missing: list[Planned]) -> int:
-    """Records and publishes the jobs that are not under way; returns how many (with dry_run, would be)."""
+def _queue(queueing: Queueing, missing: list[Planned]) -> list[Planned]:
+    """Records and publishes the jobs that are not under way; returns them (with dry_run, those that would be)."""
     if queueing.dry_run:
         states = jobs.states(queueing.client, [one.trace_id for one in missing])
-        return sum(state is None or state in FINAL for state in states)
+        return [one for one, state in zip(missing, states, strict=True) if state is None or state in FINAL]
     requests = [(one.trace_id, one.request) for one in missing]
-    is_new = jobs.put(queueing.client, requests, prompt_set=queueing.prompt_set)
-    new = [(trace_id, JobState.QUEUED) for (trace_id, _), publish in zip(requests, is_new, strict=True) if publish]
-    publishing.publish_jobs(queueing.app, new)
-    return len(new)
+    is_new = jobs.put(queueing.client, requests, prompt_set=queueing.prompt_set, priority=queueing.priority)
+    new = [one for one, publish in zip(missing, is_new, strict=True) if publish]
+    publishing.publish_jobs(queueing.app, [(one.trace_id, JobState.QUEUED) for one in new], priority=queueing.priority)
+    return new
 
 
-def _absolute(place: str) -> str:
+def absolute(place: str) -> str:
     """Returns a local folder as workers elsewhere on this machine find it; a hub id as it is."""
     folder = Path(place).expanduser()
     return str(folder.resolve()) if folder.is_dir() else place

@@ -19,9 +19,11 @@ from circuitbase.tracing.options import TargetKind, TraceOptions
 from circuitbase.tracing.tokenizing import PromptTokenizer
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
+from circuitbase.workers.estimate import Estimate, estimate
 from circuitbase.workers.intake import AskedTarget, intake
 from circuitbase.workers.leases import republish_lost
-from circuitbase.workers.queueing import Queueing, queue_all
+from circuitbase.workers.priorities import DEFAULT_PRIORITY
+from circuitbase.workers.queueing import Queueing, absolute, queue_all
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Asked:
     A trace of components needs no dictionary.
     `target` decides over `options.target`; `auto` is `roles` if every prompt has an answer. With `chat`
     each prompt is a user's message and goes through the model's chat template; `any_model_name` takes a
-    dictionary that names another model.
+    dictionary that names another model. Jobs of a higher `priority` (0 to 9) are begun first.
     """
 
     model: str
@@ -41,6 +43,7 @@ class Asked:
     options: TraceOptions | ComponentOptions = field(default_factory=TraceOptions)
     chat: bool = False
     any_model_name: bool = False
+    priority: int = DEFAULT_PRIORITY
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,7 @@ class Submission:
     """What became of the prompts. `under_way` are the trace ids of all that were not stored yet.
 
     `configurations` are the ids of those that the traces are under: one, unless their roles differ.
+    `new_tokens` are those of the `new` prompts; a dry run has an `estimate` of the seconds they take.
     `repeated` lines equal an earlier line; `bad` lines were left out (line number, problem).
     """
 
@@ -61,6 +65,8 @@ class Submission:
     repeated: int
     bad: tuple[tuple[int, str], ...]
     tokens: int
+    new_tokens: int
+    estimate: Estimate | None
 
 
 def submit(
@@ -104,12 +110,14 @@ def submit(
             prompt_set=asked.prompt_set,
             options=replace(asked.options, target=target),  # type: ignore[arg-type]  # probable or roles: both have these
             any_model_name=asked.any_model_name,
+            priority=asked.priority,
             dry_run=dry_run,
         )
         if not dry_run:
             ensure_schema(driver, database=settings.neo4j_database)
             republish_lost(client, queueing.app)
         queued = queue_all(queueing, found.prompts(target), heard=progress, total=found.good)
+        estimated = estimate(client, model=absolute(asked.model), kind=asked.options.kind) if dry_run else None
     return Submission(
         prompt_set=asked.prompt_set,
         target=target,
@@ -121,6 +129,8 @@ def submit(
         repeated=found.repeated,
         bad=tuple(bad),
         tokens=found.tokens,
+        new_tokens=queued.new_tokens,
+        estimate=estimated,
     )
 
 

@@ -1,6 +1,7 @@
 """The Celery tasks. Each reads, calls one function and writes; its argument is an id; it may run twice."""
 
 import logging
+import time
 
 import redis
 from celery import Task, shared_task
@@ -28,10 +29,14 @@ def trace_prompt(self: Task, trace_id: str) -> None:
         job = begun(process.redis, trace_id, JobState.TRACING)
         if job is None:
             return
+        seconds = None
         if not process.store.exists(trace_id):
-            process.store.save(process.trace(job.request, trace_id=trace_id))
-        jobs.move(process.redis, trace_id, JobState.TRACED)
-        publishing.publish_jobs(self.app, [(trace_id, JobState.TRACED)])
+            start = time.monotonic()
+            trace = process.trace(job.request, trace_id=trace_id)
+            seconds = time.monotonic() - start
+            process.store.save(trace)
+        if jobs.move(process.redis, trace_id, JobState.TRACED, seconds=seconds):  # else it was cancelled meanwhile
+            publishing.publish_jobs(self.app, [(trace_id, JobState.TRACED)], priority=job.priority)
 
 
 @shared_task(name=STORE_TASK, bind=True)
@@ -70,12 +75,12 @@ def roll_up(self: Task, prompt_set: str) -> None:
 def begun(client: redis.Redis, trace_id: str, state: JobState) -> Job | None:
     """Returns the job, moved to `state`; None if there is nothing to do, or no hope for it."""
     if not jobs.move(client, trace_id, state):
-        log.info("trace %s is stored already, or was never submitted", trace_id)
+        log.info("trace %s waits for no %s: it is done, cancelled or unknown", trace_id, state)
         return None
     job = jobs.get(client, trace_id)
     if job is not None and job.deaths >= MOST_DEATHS:
         sentence = f"{job.deaths} processes died {state} it (out of memory, or killed); see the worker's log"
-        log.error("trace %s failed: %s", trace_id, sentence)
-        jobs.move(client, trace_id, JobState.FAILED, error=sentence)
+        log.error("trace %s is dead: %s", trace_id, sentence)
+        jobs.move(client, trace_id, JobState.DEAD, error=sentence)
         return None
     return job

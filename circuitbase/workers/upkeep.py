@@ -17,7 +17,7 @@ from circuitbase.workers import leases, publishing
 from circuitbase.workers.connection import LOST
 from circuitbase.workers.leases import Held
 from circuitbase.workers.pending_rollups import take_idle
-from circuitbase.workers.presence import announce
+from circuitbase.workers.presence import announce, leave
 
 TICK_SECONDS = 1.0
 RENEW_EVERY_TICKS = 5
@@ -59,6 +59,7 @@ def _run(app: Celery, client: redis.Redis, queues: Sequence[str], ended: threadi
             ticks += 1
     with suppress(*LOST):  # then they end by themselves
         leases.release(client, held)
+        leave(client, queues)
 
 
 def held_messages() -> set[Held]:

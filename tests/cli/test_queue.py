@@ -11,7 +11,6 @@ from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
 from tests.tiny_models import write_tiny_dictionary, write_tiny_model
-from tests.workers.made_jobs import made_request
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +50,21 @@ def test_submitting_says_what_became_of_the_prompts(settings: Settings, database
 def test_a_dry_run_says_what_would_be_queued(settings: Settings, database: Driver, tiny: list[str]) -> None:
     found = json.loads(run("submit", "the alpha", *tiny, "--dry-run", "--json").stdout)
     assert (found["would_queue"], found["tokens"]) == (1, 3)
+    assert (found["past_jobs"], found["seconds_per_token"], found["estimated_seconds"]) == (0, None, None)
     assert run("jobs").stdout == ""
+
+
+def test_a_dry_run_says_how_long_it_would_take(settings: Settings, database: Driver, tiny: list[str]) -> None:
+    run("submit", "the alpha", *tiny)
+    with open_redis(settings) as client:
+        (job,) = jobs.listed(client)
+        jobs.move(client, job.trace_id, JobState.TRACED, seconds=6.0)
+        jobs.move(client, job.trace_id, JobState.STORED)
+    result = run("submit", "-", *tiny, "--dry-run", "--json", stdin="the beta\nthe gamma\n")
+    found = json.loads(result.stdout)
+    assert (found["past_jobs"], found["seconds_per_token"], found["workers"]) == (1, 2.0, 0)
+    assert (found["would_queue"], found["estimated_seconds"]) == (2, 12.0)
+    assert "about 12 s with one worker, though none listens now, by 1 past job" in result.stderr
 
 
 def test_bad_lines_are_listed_with_their_numbers(
@@ -104,18 +117,6 @@ def test_a_wrong_password_is_one_sentence(settings: Settings, tiny: list[str], m
         assert refused.exit_code == 1
         assert "refuses the password" in refused.stderr
         assert "wrong" not in refused.stderr
-
-
-def test_jobs_can_be_filtered_and_say_why_they_failed(settings: Settings, database: Driver) -> None:
-    with open_redis(settings) as client:
-        jobs.put(client, [("a" * 64, made_request("the alpha")), ("b" * 64, made_request("x" * 90))], prompt_set="one")
-        jobs.move(client, "b" * 64, JobState.FAILED, error="it broke")
-    table = run("jobs", "--table").stdout
-    assert "aaaaaaaaaaaa" in table
-    assert "1 queued, 1 failed" in table
-    (row,) = [json.loads(row) for row in run("jobs", "--state", "failed", "--json").stdout.splitlines()]
-    assert (row["trace"], row["error"], row["prompt"]) == ("b" * 64, "it broke", "x" * 90)
-    assert run("jobs", "--set", "nothing", "--table").stdout.endswith("no jobs\n")
 
 
 @pytest.mark.parametrize(

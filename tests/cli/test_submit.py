@@ -32,6 +32,15 @@ def submitted(*arguments: str) -> Result:
     return result
 
 
+def test_the_priority_is_recorded_with_the_job(settings: Settings, database: Driver, tiny: list[str]) -> None:
+    submitted(*tiny, "--priority", "8")
+    assert [job.priority for job in recorded(settings)] == [8]
+    submitted(*tiny, "--priority", "2")  # under way, so it keeps its own
+    assert [job.priority for job in recorded(settings)] == [8]
+    refused = CliRunner().invoke(main, ["submit", "the alpha", *tiny, "--priority", "10"])
+    assert (refused.exit_code, "Traceback" in refused.output) == (2, False)
+
+
 def recorded(settings: Settings) -> list[Job]:
     with open_redis(settings) as client:
         return list(jobs.listed(client))

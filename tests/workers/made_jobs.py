@@ -2,7 +2,7 @@
 
 from circuitbase.graph.trace import TracedPrompt
 from circuitbase.tracing.options import RoleTarget, TraceOptions
-from circuitbase.workers.jobs import JobRequest
+from circuitbase.workers.job_request import JobRequest
 
 
 def made_request(text: str = "the alpha") -> JobRequest:

@@ -156,7 +156,7 @@ def test_a_job_that_cannot_work_fails_with_the_reason_and_harms_no_other(
         publish_jobs(app, [(trace_id, JobState.QUEUED) for trace_id in (*bad, deadly)])
         *_, last = follow(client, app, [*bad, deadly, "gone", *good.under_way])
         reasons = [str(job.error) for job in jobs.read(client, [*bad, deadly])]
-    assert (last.stored, last.failed, last.gone, last.all_stored) == (1, 3, 1, False)
+    assert (last.stored, last.failed, last.dead, last.gone, last.all_stored) == (1, 2, 1, 1, False)
     assert "there is no such folder" in reasons[0]
     assert "changed after the job was submitted" in reasons[1]
     assert "3 processes died tracing it" in reasons[2]

@@ -10,7 +10,8 @@ from circuitbase.tracing.components.component_options import ComponentOptions
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
-from circuitbase.workers.jobs import JobRequest, JobState
+from circuitbase.workers.job_request import JobRequest
+from circuitbase.workers.jobs import JobState
 from tests.workers.made_jobs import made_request
 
 
@@ -80,24 +81,36 @@ def test_a_job_under_way_is_not_queued_twice_but_joins_the_second_set(client: re
     assert [job.trace_id for job in jobs.listed(client, prompt_set="birds")] == ["a"]
 
 
-@pytest.mark.parametrize("final", [JobState.STORED, JobState.FAILED])
+@pytest.mark.parametrize("final", jobs.FINAL)
 def test_a_final_job_can_be_queued_again(client: redis.Redis, final: JobState) -> None:
     put_one(client, "a")
     jobs.move(client, "a", JobState.TRACING)
-    jobs.move(client, "a", final, error="it broke" if final == JobState.FAILED else None)
+    jobs.move(client, "a", final, error="it broke" if final in jobs.UNDONE else None)
     assert put_one(client, "a")
     job = jobs.get(client, "a")
     assert job is not None
     assert (job.state, job.error, job.attempts) == ("queued", None, 0)
 
 
-def test_a_stored_job_is_moved_by_no_late_task(client: redis.Redis) -> None:
+@pytest.mark.parametrize("final", jobs.FINAL)
+def test_a_job_in_a_final_state_is_moved_by_no_late_task(client: redis.Redis, final: JobState) -> None:
     put_one(client, "a")
-    assert jobs.move(client, "a", JobState.STORED)
-    assert not jobs.move(client, "a", JobState.TRACING)
-    assert not jobs.move(client, "a", JobState.FAILED, error="late")
-    assert list(jobs.states(client, ["a", "unknown"])) == [JobState.STORED, None]
+    assert jobs.move(client, "a", final)
+    for state in JobState:
+        assert not jobs.move(client, "a", state, error="late")
+    assert list(jobs.states(client, ["a", "unknown"])) == [final, None]
+    assert (client.scard(jobs.ACTIVE), client.zcard(jobs.LEASES)) == (0, 0)
     assert not jobs.move(client, "unknown", JobState.TRACING)
+
+
+def test_a_second_message_for_a_step_that_is_done_begins_nothing(client: redis.Redis) -> None:
+    put_one(client, "a")
+    assert not jobs.move(client, "a", JobState.STORING)
+    jobs.move(client, "a", JobState.TRACED)
+    assert not jobs.move(client, "a", JobState.TRACING)
+    jobs.move(client, "a", JobState.STORING)
+    assert not jobs.move(client, "a", JobState.TRACING)
+    assert list(jobs.states(client, ["a"])) == [JobState.STORING]
 
 
 def test_a_job_counts_its_attempts_and_keeps_its_last_error(client: redis.Redis) -> None:
@@ -126,5 +139,5 @@ def test_jobs_are_listed_in_order_by_set_and_by_state(client: redis.Redis) -> No
     jobs.move(client, "b", JobState.FAILED, error="it broke")
     assert [job.trace_id for job in jobs.listed(client)] == ["c", "a", "b"]
     assert [job.trace_id for job in jobs.listed(client, prompt_set="capitals")] == ["c", "b"]
-    assert [job.trace_id for job in jobs.listed(client, state=JobState.FAILED)] == ["b"]
+    assert [job.trace_id for job in jobs.listed(client, states=[JobState.FAILED])] == ["b"]
     assert list(jobs.listed(client, prompt_set="nothing")) == []

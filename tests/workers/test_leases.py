@@ -11,6 +11,7 @@ from circuitbase.workers.application import STORE_TASK, TRACE_TASK, application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
 from circuitbase.workers.leases import Held
+from circuitbase.workers.priorities import message_lists, queue_length
 from tests.workers.made_jobs import made_request
 
 
@@ -36,7 +37,7 @@ def put(client: redis.Redis, *trace_ids: str) -> None:
 
 
 def queued(client: redis.Redis, queue: str) -> int:
-    return int(client.llen(queue))
+    return queue_length(client, queue)
 
 
 def test_a_job_with_a_message_is_not_lost(client: redis.Redis, app: Celery) -> None:
@@ -53,6 +54,22 @@ def test_a_job_without_message_and_lease_is_sent_again(client: redis.Redis, app:
     assert sorted(leases.republish_lost(client, app)) == ["a", "b"]
     assert (queued(client, "trace"), queued(client, "ingest")) == (2, 1)
     assert leases.republish_lost(client, app) == []
+
+
+def test_a_job_that_is_sent_again_keeps_its_priority(client: redis.Redis, app: Celery) -> None:
+    put(client, "a")
+    jobs.put(client, [("b", made_request("b"))], prompt_set="capitals", priority=9)
+    assert sorted(leases.republish_lost(client, app)) == ["a", "b"]
+    assert [client.llen(name) for name in message_lists("trace")] == [1, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+
+
+def test_jobs_are_found_in_a_queue_of_several_pages(
+    client: redis.Redis, app: Celery, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(leases, "PAGE", 2)
+    put(client, *"abcdef")
+    publishing.publish_jobs(app, [(trace_id, JobState.QUEUED) for trace_id in "abcde"])
+    assert [job.trace_id for job in leases.lost(client)] == ["f"]
 
 
 def test_a_job_that_a_worker_vouches_for_is_not_lost(client: redis.Redis) -> None:
@@ -96,14 +113,14 @@ def test_a_job_that_was_just_recorded_is_given_time_to_be_published(
 
 
 def test_final_jobs_are_never_lost(client: redis.Redis) -> None:
-    put(client, "a", "b")
-    jobs.move(client, "a", JobState.STORED)
-    jobs.move(client, "b", JobState.FAILED, error="it broke")
+    put(client, "a", "b", "c", "d")
+    for trace_id, state in zip("abcd", jobs.FINAL, strict=True):
+        jobs.move(client, trace_id, state)
     assert leases.lost(client) == []
 
 
 def test_one_process_at_a_time_looks_for_lost_jobs(client: redis.Redis, app: Celery) -> None:
     put(client, "a")
     assert leases.reap(client, app) == ["a"]
-    client.delete("trace")
+    client.delete(*message_lists("trace"))
     assert leases.reap(client, app) == []

@@ -15,7 +15,7 @@ from circuitbase.tracing.identities import read_dictionary_identity, read_model_
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.tracing.plan import plan
 from circuitbase.tracing.tokenizing import PromptTokenizer
-from circuitbase.workers.jobs import JobRequest
+from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.process import WorkerProcess
 from tests.tiny_models import PROMPT, write_tiny_dictionary, write_tiny_model
 

@@ -14,6 +14,7 @@ from circuitbase.settings import Settings
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
+from circuitbase.workers.priorities import queue_length
 from circuitbase.workers.submission import Asked, Submission
 from tests.workers.running import eventually, running_worker
 from tests.workers.submitting import WORDS, awaited, count, submitted
@@ -53,12 +54,12 @@ def test_jobs_of_a_killed_worker_are_queued_again_by_submitting_them_again(
             killed.process.kill()
             for child in children:
                 child.wait(10)  # no child outlives its parent
-        assert client.llen("trace") == len(WORDS) - 1
+        assert queue_length(client, "trace") == len(WORDS) - 1
         client.delete(jobs.LEASES)
         client.hset(f"circuitbase:job:{submission.under_way[0]}", "changed_at", 0)  # as if half a minute had passed
         again = submitted(settings, asked, *texts)
         assert (again.new, again.already_queued) == (0, len(WORDS))
-        assert client.llen("trace") == len(WORDS)
+        assert queue_length(client, "trace") == len(WORDS)
     with (
         running_worker(settings, queues="trace,ingest", log=tmp_path / "one.log"),
         running_worker(settings, queues="trace", log=tmp_path / "two.log"),
@@ -81,7 +82,7 @@ def test_a_worker_that_is_asked_to_end_leaves_no_process_and_no_job_behind(
             for child in children:
                 child.wait(10)
         states = list(jobs.states(client, submission.under_way))
-        assert states.count(JobState.TRACED) == client.llen("ingest") == 1  # the job at hand was finished
-        assert states.count(JobState.QUEUED) == client.llen("trace") == len(WORDS) - 1
+        assert states.count(JobState.TRACED) == queue_length(client, "ingest") == 1  # the job at hand was finished
+        assert states.count(JobState.QUEUED) == queue_length(client, "trace") == len(WORDS) - 1
         assert client.hlen("unacked") == 0
         assert client.zcard(jobs.LEASES) == 0
