@@ -26,6 +26,7 @@ COMMANDS: dict[str, str] = {
     "sets": "stored",
     "traces": "stored",
     "digest": "rollups",
+    "store": "store",
     "query": "asking",
     "cypher": "asking",
     "lens": "lens",

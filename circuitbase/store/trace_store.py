@@ -26,7 +26,7 @@ class TraceStore:
 
     def exists(self, trace_id: str) -> bool:
         """Returns whether the trace's file is there."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         return bool(filesystem.exists(f"{root}/{trace_id}{SUFFIX}"))
 
     def save(self, trace: Trace) -> str:
@@ -45,7 +45,7 @@ class TraceStore:
 
     def remove(self, trace_id: str) -> bool:
         """Removes the trace's file; returns whether there was one."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         path = f"{root}/{trace_id}{SUFFIX}"
         if not filesystem.exists(path):
             return False
@@ -54,7 +54,7 @@ class TraceStore:
 
     def trace_ids(self) -> Iterator[str]:
         """Yields the ids of all trace files, sorted."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         if not filesystem.exists(root):
             return
         for path in sorted(filesystem.ls(root, detail=False)):
@@ -62,7 +62,8 @@ class TraceStore:
             if file_name.endswith(SUFFIX) and not file_name.startswith("."):
                 yield file_name[: -len(SUFFIX)]
 
-    def _filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+    def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """Returns the file system of the store and the folder in it; raises StoreError if it cannot be opened."""
         try:
             filesystem, root = url_to_fs(self.url)
         except (ValueError, ImportError) as error:
