@@ -16,7 +16,7 @@ COMMANDS: dict[str, str] = {
     "doctor": "services",
     "migrate": "stored",
     "submit": "submit",
-    "worker": "queue",
+    "worker": "worker",
     "jobs": "queue",
     "trace": "trace",
     "attribute": "attribute",

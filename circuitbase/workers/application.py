@@ -4,11 +4,14 @@ A message is acknowledged after its task has ended. What a killed worker held co
 lease (`leases.py`); the broker's visibility timeout is only the last net.
 """
 
+import ssl
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 
 from circuitbase.settings import Settings
+from circuitbase.workers.worker_options import WorkerOptions
 
 TRACE_QUEUE = "trace"
 INGEST_QUEUE = "ingest"
@@ -18,13 +21,17 @@ TRACE_TASK = "circuitbase.trace_prompt"
 STORE_TASK = "circuitbase.store_trace"
 ROLL_UP_TASK = "circuitbase.roll_up"
 
+# what the broker's client leaves out and the other client does; ssl_* in the URL say more, or otherwise
+VERIFIED = {"ssl_cert_reqs": ssl.CERT_REQUIRED}
 VISIBILITY_SECONDS = 6 * 3600  # longer than the longest job
 
 
-def application(settings: Settings, *, device: str = "auto") -> Celery:
-    """Returns the application on the settings' Redis; workers of it compute on `device`."""
+def application(settings: Settings, *, options: WorkerOptions | None = None) -> Celery:
+    """Returns the application on the settings' Redis; a worker of it keeps to `options`."""
     app = Celery("circuitbase", set_as_current=False)
-    app.conf.update(configuration(settings.redis_connection()), circuitbase_device=device)
+    app.conf.update(configuration(settings.redis_connection()))
+    if options is not None:
+        app.conf.update(options.configuration)
     return app
 
 
@@ -32,6 +39,7 @@ def configuration(broker_url: str) -> dict[str, Any]:
     """Returns the Celery settings that the promises above rest on."""
     return {
         "broker_url": broker_url,
+        **({"broker_use_ssl": VERIFIED} if urlsplit(broker_url).scheme == "rediss" else {}),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
         "broker_connection_timeout": 5,
@@ -47,6 +55,7 @@ def configuration(broker_url: str) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        "task_acks_on_timeout": False,  # a process that is killed for its time has died like any other
         "task_default_queue": TRACE_QUEUE,
         "task_queues": None,
         "task_create_missing_queues": True,
@@ -56,5 +65,5 @@ def configuration(broker_url: str) -> dict[str, Any]:
         "worker_proc_alive_timeout": 120,  # seconds for a child to import what it needs on a busy machine
         "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
-        "include": ["circuitbase.workers.tasks"],
+        "include": ["circuitbase.workers.tasks", "circuitbase.workers.worker_log", "circuitbase.workers.measured"],
     }
