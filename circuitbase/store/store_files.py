@@ -10,10 +10,10 @@ from typing import Any
 
 from circuitbase.errors import StoreError
 from circuitbase.store.trace_file import SUFFIX
-from circuitbase.store.trace_store import TraceStore
+from circuitbase.store.trace_store import TRACE_ID, TraceStore
 
-_TRACE = re.compile(rf"([0-9a-f]{{64}}){re.escape(SUFFIX)}")
-_TEMPORARY = re.compile(rf"\.(?:[0-9a-f]{{64}}{re.escape(SUFFIX)}\.|doctor-).+")
+_TRACE = re.compile(rf"({TRACE_ID.pattern}){re.escape(SUFFIX)}")
+_TEMPORARY = re.compile(rf"\.(?:{TRACE_ID.pattern}{re.escape(SUFFIX)}\.|doctor-).+")
 _TIMES = ("mtime", "modified", "LastModified", "last_modified", "updated", "created")  # as fsspec's systems call it
 
 

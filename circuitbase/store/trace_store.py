@@ -1,6 +1,7 @@
 """Where trace files lie: a folder, or any fsspec URL (S3, GCS, Azure, memory)."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from fsspec.core import url_to_fs
 from circuitbase.errors import StoreError, TraceFileError
 from circuitbase.graph.trace import Trace
 from circuitbase.store.trace_file import SUFFIX, from_bytes, to_bytes
+
+TRACE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class TraceStore:
     def exists(self, trace_id: str) -> bool:
         """Returns whether the trace's file is there."""
         filesystem, root = self.filesystem()
-        return bool(filesystem.exists(f"{root}/{trace_id}{SUFFIX}"))
+        return bool(filesystem.exists(f"{root}/{_checked(trace_id)}{SUFFIX}"))
 
     def save(self, trace: Trace) -> str:
         """Writes the trace's file and returns its location; a half file is never left under it."""
@@ -35,7 +38,7 @@ class TraceStore:
 
     def load(self, trace_id: str) -> Trace:
         """Returns the trace of that id; raises StoreError if its file is not there."""
-        trace = read_trace(self.location(trace_id))
+        trace = read_trace(self.location(_checked(trace_id)))
         if trace.metadata.trace_id != trace_id:
             raise TraceFileError(
                 f"{self.location(trace_id)} holds trace {trace.metadata.trace_id[:12]}, "
@@ -46,7 +49,7 @@ class TraceStore:
     def remove(self, trace_id: str) -> bool:
         """Removes the trace's file; returns whether there was one."""
         filesystem, root = self.filesystem()
-        path = f"{root}/{trace_id}{SUFFIX}"
+        path = f"{root}/{_checked(trace_id)}{SUFFIX}"
         if not filesystem.exists(path):
             return False
         filesystem.rm_file(path)
@@ -72,6 +75,13 @@ class TraceStore:
                 "give a folder, or a URL whose fsspec package is installed"
             ) from error
         return filesystem, str(root).rstrip("/")
+
+
+def _checked(trace_id: str) -> str:
+    """Returns a trace id; raises StoreError for a text that could lead out of the store."""
+    if not TRACE_ID.fullmatch(trace_id):
+        raise StoreError(f"a trace id should be 64 hexadecimal digits, got {trace_id[:80]!r}; nothing was touched")
+    return trace_id
 
 
 def read_trace(location: str | Path) -> Trace:

@@ -43,7 +43,8 @@ def act(self: WorkerProcess, request: object, *, trace_id: str) -> Trace:
     return TRACE
 
 
-WorkerProcess.trace = act  # type: ignore[assignment, method-assign]
+if __name__ in ("__main__", "__mp_main__"):  # a worker, or its child
+    WorkerProcess.trace = act  # type: ignore[assignment, method-assign]
 
 
 def act_out(settings: Settings, *texts: str) -> list[str]:
