@@ -28,12 +28,9 @@ def run_worker(settings: Settings, options: WorkerOptions) -> int:
 
     SIGQUIT or a second Ctrl+C hands the job back instead of finishing it.
     """
+    set_up_log(options.log_format, settings=settings)
     app = application(settings, options=options)
     holding = Holding()
-
-    @signals.setup_logging.connect
-    def log_as_asked(**_: object) -> None:
-        set_up_log(options.log_format, settings=settings)
 
     @signals.task_received.connect
     def note(request: Request, **_: object) -> None:
@@ -63,7 +60,9 @@ def run_worker(settings: Settings, options: WorkerOptions) -> int:
             loglevel="INFO",
             without_mingle=True,  # workers share nothing but the broker
             without_gossip=True,
+            quiet=options.log_format == "json",  # no banner before the first line
         )
+        os.environ.pop("_MP_FORK_LOGLEVEL_", None)  # or the child would log in a third format until its own is set
         worker.start()
         return int(worker.exitcode or 0)
 

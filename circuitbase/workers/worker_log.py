@@ -88,6 +88,7 @@ def set_up_log(log_format: LogFormat, *, settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.INFO)
+    logging.captureWarnings(True)
     for name in ("celery", "celery.task", "celery.redirected"):
         logging.getLogger(name).handlers = []
 
@@ -113,6 +114,12 @@ def _subject(record: logging.LogRecord) -> dict[str, str]:
 def _subject_of(task_id: str, task: str) -> dict[str, str]:
     # a message that traces or stores has the trace's id (publishing.py)
     return {"job": task_id, "task": task, **({} if task == ROLL_UP_TASK else {"trace": task_id})}
+
+
+@signals.setup_logging.connect
+def _leave_the_log_alone(**_: object) -> None:
+    """Keeps Celery, which sets up a log where nobody listens, from logging in a format of its own."""
+    logging.getLogger().setLevel(logging.INFO)  # a child asks once, before it is told its format
 
 
 @signals.worker_process_init.connect

@@ -100,6 +100,13 @@ def test_rediss_is_handed_to_both_clients_and_certificates_are_verified(
         assert connected.ca_certs == authorities
 
 
+def test_what_a_worker_tells_of_its_settings_holds_no_password() -> None:
+    given = Settings(redis_url=SecretStr("redis://:hunter2@queue.example:6379/0"))
+    with application(given) as app:
+        assert "hunter2" not in str(app.conf.humanize(with_defaults=True, censored=True))
+        assert "hunter2" not in str(app.conf.table(with_defaults=True, censored=True))
+
+
 def test_plain_redis_has_no_tls(settings: Settings) -> None:
     with application(settings) as app, app.connection_for_write() as connection:
         assert not connection.ssl
