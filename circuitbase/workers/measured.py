@@ -1,7 +1,7 @@
 """What a worker's processes count for Prometheus: jobs by outcome, seconds by phase, memory of the GPU.
 
 The child counts and the parent answers (`metrics.py`); they share files in a folder that the parent
-makes and names in `PROMETHEUS_MULTIPROC_DIR`. Without it nothing is counted, and the client is not loaded.
+makes (`FOLDER_VARIABLE` says so to both). Without it nothing is counted, and the client is not loaded.
 """
 
 import os
@@ -22,7 +22,8 @@ from circuitbase.workers.connection import LOST
 if TYPE_CHECKING:
     from prometheus_client import Counter, Gauge, Histogram
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+FOLDER_VARIABLE = "CIRCUITBASE_METRICS_FOLDER"
+CLIENT_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"  # what the client reads, which others may have set for themselves
 PHASES = {TRACE_TASK: "tracing", STORE_TASK: "storing", ROLL_UP_TASK: "rolling_up"}
 LOADING = "loading"  # a model or a dictionary, inside of tracing
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)

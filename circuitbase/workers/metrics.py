@@ -16,7 +16,7 @@ from circuitbase.errors import ServiceError
 from circuitbase.workers.application import QUEUES
 from circuitbase.workers.connection import LOST
 from circuitbase.workers.jobs import ACTIVE, LEASES
-from circuitbase.workers.measured import FOLDER_VARIABLE
+from circuitbase.workers.measured import CLIENT_VARIABLE, FOLDER_VARIABLE
 
 
 @contextmanager
@@ -37,11 +37,11 @@ def endpoint(address: tuple[str, int], client: redis.Redis) -> Iterator[None]:
         raise ServiceError(
             f"metrics cannot be served at {host}:{port} ({error.strerror or error}); give another `--metrics` port"
         ) from error
-    os.environ[FOLDER_VARIABLE] = folder
+    os.environ |= {FOLDER_VARIABLE: folder, CLIENT_VARIABLE: folder}
     try:
         yield
     finally:
-        del os.environ[FOLDER_VARIABLE]
+        del os.environ[FOLDER_VARIABLE], os.environ[CLIENT_VARIABLE]
         server.shutdown()
         server.server_close()
         thread.join()

@@ -1,6 +1,8 @@
 import os
+import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from neo4j import Driver
@@ -11,7 +13,7 @@ from circuitbase.services.ports import any_free
 from circuitbase.settings import Settings
 from circuitbase.workers.connection import open_redis, redis_client
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.measured import FOLDER_VARIABLE
+from circuitbase.workers.measured import FOLDER_VARIABLE, instruments, note_gpu_memory, timed
 from circuitbase.workers.metrics import endpoint
 from tests.workers.acting import PROGRAM, act_out, record
 from tests.workers.running import eventually, running_worker
@@ -69,9 +71,31 @@ def test_a_port_that_is_taken_is_one_sentence(settings: Settings) -> None:
 
 
 def test_nothing_is_counted_where_nobody_asks() -> None:
-    from circuitbase.workers.measured import instruments, timed
-
     instruments.cache_clear()
     with timed("loading"):
         pass
     assert instruments() is None
+
+
+def test_the_memory_of_a_gpu_is_noted_where_jobs_ran_on_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = SimpleNamespace(
+        is_initialized=lambda: True,
+        current_device=lambda: 1,
+        mem_get_info=lambda: (30, 100),
+        max_memory_allocated=lambda: 50,
+    )
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(cuda=cuda))
+    instruments.cache_clear()
+    try:
+        found = instruments()
+        assert found is not None
+        note_gpu_memory(found)
+        (family,) = found.gpu_memory.collect()
+    finally:
+        instruments.cache_clear()
+    assert {(sample.labels["device"], sample.labels["kind"]): sample.value for sample in family.samples} == {
+        ("cuda:1", "total"): 100.0,
+        ("cuda:1", "used"): 70.0,
+        ("cuda:1", "peak_allocated"): 50.0,
+    }
