@@ -9,9 +9,10 @@ only).
 import json
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from platformdirs import user_cache_path, user_config_path, user_data_path
-from pydantic import ByteSize, SecretStr, ValidationError, field_validator
+from pydantic import ByteSize, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -22,6 +23,7 @@ from pydantic_settings import (
 from circuitbase.errors import InputError, ServiceError
 
 CONNECTION_FILE = "connection.json"
+LONGEST_JOB_SECONDS = 5 * 3600  # shorter than the broker's visibility timeout
 
 
 class Settings(BaseSettings):
@@ -42,6 +44,9 @@ class Settings(BaseSettings):
     neo4j_database: str = "neo4j"
     redis_url: SecretStr | None = None
     model_memory: ByteSize | None = None  # for a worker's models and dictionaries; None: half of the device's
+    time_limit: int = Field(default=3600, ge=1, le=LONGEST_JOB_SECONDS)  # seconds that a worker's job may take
+    worker_memory: ByteSize | None = None  # a worker's child that took more is replaced after its job
+    log_format: Literal["text", "json"] = "text"  # of a worker
     maven_url: str | None = None  # a mirror to fetch Neo4j's jars from
 
     @field_validator("home", "cache")

@@ -45,7 +45,7 @@ def watch_jobs(settings: Settings, *, prompt_set: str | None) -> None:
 
 def looks(client: "redis.Redis", *, prompt_set: str | None) -> "Iterator[Look]":
     """Yields what there is to see, every second or more seldom, until nothing is under way."""
-    from circuitbase.cli.queue import QUEUES
+    from circuitbase.cli.queues import QUEUES
     from circuitbase.workers.census import take_census
     from circuitbase.workers.presence import listening
 

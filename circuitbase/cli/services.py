@@ -79,16 +79,19 @@ def up(listen: str | None, heap: str | None) -> None:
     """Start the private Neo4j and Redis, or find them running.
 
     Nothing needs root or Docker. Neo4j is fetched at the first start. Ports 7687, 7474 and 6379 are
-    taken if they are free, others if not. Anyone who reaches ADDRESS can try passwords, and what is
-    sent there is not encrypted: leave it at 127.0.0.1 on a shared network.
+    taken if they are free, others if not. The private services speak no TLS: on another ADDRESS what is
+    sent is not encrypted, and passwords of fewer than 16 characters are refused. On a shared network leave it
+    at 127.0.0.1 and let other hosts come through an SSH tunnel (docs/operations.md).
 
     \b
     Example:
       circuitbase up
     """
+    from circuitbase.services.listening import is_loopback, warning
+
     settings = load_settings()
-    if listen not in (None, "127.0.0.1", "::1", "localhost"):
-        click.echo(f"Whoever reaches {listen} can try passwords; connections are not encrypted.", err=True)
+    if listen is not None and not is_loopback(listen):
+        click.echo(warning(listen), err=True)
     start_services(settings, listen=listen, heap=heap)
     show_addresses(settings)
 

@@ -9,7 +9,7 @@ from circuitbase.cli.job_bars import job_bars, queueing_bar
 from circuitbase.cli.job_watch import duration
 from circuitbase.cli.models import resolve_dictionary, resolve_model
 from circuitbase.cli.output import output_options, show_rows
-from circuitbase.cli.queue import QUEUES
+from circuitbase.cli.queues import QUEUES
 from circuitbase.cli.trace import check_kind
 from circuitbase.cli.trace_options import check_limits, trace_options
 from circuitbase.settings import Settings, load_settings

@@ -32,6 +32,16 @@ MATCH (t:Trace {id: id})
 RETURN t.id AS id, t.array_digest AS array_digest
 """
 
+EVERY_TRACE_DIGEST = """
+MATCH (t:Trace)
+RETURN t.id AS id, t.array_digest AS array_digest
+"""
+
+TRACE_DIGESTS_OF_SET = """
+MATCH (:PromptSet {name: $set})<-[:IN_SET]-(:Prompt)<-[:OF_PROMPT]-(t:Trace)
+RETURN DISTINCT t.id AS id, t.array_digest AS array_digest
+"""
+
 PROMPT_SETS = """
 MATCH (s:PromptSet)
 OPTIONAL MATCH (s)<-[:IN_SET]-(p:Prompt)

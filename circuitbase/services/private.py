@@ -8,6 +8,7 @@ from circuitbase.services.exclusive import exclusive
 from circuitbase.services.interrupts import interrupts_deferred
 from circuitbase.services.jars import Progress, fetch
 from circuitbase.services.java import find_java
+from circuitbase.services.listening import LOOPBACK, refuse_weak_password
 from circuitbase.services.memory import Memory, memory_for_machine
 from circuitbase.services.neo4j_server import USER, Neo4jServer
 from circuitbase.services.reachable import check_neo4j, check_redis
@@ -15,7 +16,6 @@ from circuitbase.services.redis_server import RedisServer
 from circuitbase.services.service import Say, Service, await_answer, is_running, launch, recognise
 from circuitbase.settings import Settings
 
-LOOPBACK = "127.0.0.1"
 SERVER_PATIENCE_SECONDS = 60.0  # Neo4j writes a checkpoint before it ends
 
 
@@ -56,6 +56,8 @@ def up(
                 say("Neo4j keeps the memory it was started with until `circuitbase down`")
         if settings.redis_url is None:
             wanted.append((RedisServer(settings), {"redis": ports.redis}))
+        for service, _ in wanted:
+            refuse_weak_password(service, listen or LOOPBACK)
         missing = [(service, numbers) for service, numbers in wanted if not recognise(service, listen=listen, say=say)]
         _start(settings, missing, listen=listen or LOOPBACK, say=say, progress=progress)
         return _connected(settings)

@@ -57,6 +57,9 @@ class Service(Protocol):
     def environment(self) -> dict[str, str]:
         """Returns its environment."""
 
+    def password(self) -> str:
+        """Returns its password, generating it at first use."""
+
     def ask(self) -> Answer:
         """Asks whether it answers."""
 

@@ -1,6 +1,7 @@
 """Where trace files lie: a folder, or any fsspec URL (S3, GCS, Azure, memory)."""
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from fsspec.core import url_to_fs
 from circuitbase.errors import StoreError, TraceFileError
 from circuitbase.graph.trace import Trace
 from circuitbase.store.trace_file import SUFFIX, from_bytes, to_bytes
+
+TRACE_ID = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -26,8 +29,8 @@ class TraceStore:
 
     def exists(self, trace_id: str) -> bool:
         """Returns whether the trace's file is there."""
-        filesystem, root = self._filesystem()
-        return bool(filesystem.exists(f"{root}/{trace_id}{SUFFIX}"))
+        filesystem, root = self.filesystem()
+        return bool(filesystem.exists(f"{root}/{_checked(trace_id)}{SUFFIX}"))
 
     def save(self, trace: Trace) -> str:
         """Writes the trace's file and returns its location; a half file is never left under it."""
@@ -35,7 +38,7 @@ class TraceStore:
 
     def load(self, trace_id: str) -> Trace:
         """Returns the trace of that id; raises StoreError if its file is not there."""
-        trace = read_trace(self.location(trace_id))
+        trace = read_trace(self.location(_checked(trace_id)))
         if trace.metadata.trace_id != trace_id:
             raise TraceFileError(
                 f"{self.location(trace_id)} holds trace {trace.metadata.trace_id[:12]}, "
@@ -45,8 +48,8 @@ class TraceStore:
 
     def remove(self, trace_id: str) -> bool:
         """Removes the trace's file; returns whether there was one."""
-        filesystem, root = self._filesystem()
-        path = f"{root}/{trace_id}{SUFFIX}"
+        filesystem, root = self.filesystem()
+        path = f"{root}/{_checked(trace_id)}{SUFFIX}"
         if not filesystem.exists(path):
             return False
         filesystem.rm_file(path)
@@ -54,7 +57,7 @@ class TraceStore:
 
     def trace_ids(self) -> Iterator[str]:
         """Yields the ids of all trace files, sorted."""
-        filesystem, root = self._filesystem()
+        filesystem, root = self.filesystem()
         if not filesystem.exists(root):
             return
         for path in sorted(filesystem.ls(root, detail=False)):
@@ -62,7 +65,8 @@ class TraceStore:
             if file_name.endswith(SUFFIX) and not file_name.startswith("."):
                 yield file_name[: -len(SUFFIX)]
 
-    def _filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+    def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """Returns the file system of the store and the folder in it; raises StoreError if it cannot be opened."""
         try:
             filesystem, root = url_to_fs(self.url)
         except (ValueError, ImportError) as error:
@@ -71,6 +75,13 @@ class TraceStore:
                 "give a folder, or a URL whose fsspec package is installed"
             ) from error
         return filesystem, str(root).rstrip("/")
+
+
+def _checked(trace_id: str) -> str:
+    """Returns a trace id; raises StoreError for a text that could lead out of the store."""
+    if not TRACE_ID.fullmatch(trace_id):
+        raise StoreError(f"a trace id should be 64 hexadecimal digits, got {trace_id[:80]!r}; nothing was touched")
+    return trace_id
 
 
 def read_trace(location: str | Path) -> Trace:

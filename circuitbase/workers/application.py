@@ -5,11 +5,13 @@ lease (`leases.py`); the broker's visibility timeout is only the last net.
 """
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from celery import Celery
 
 from circuitbase.settings import Settings
 from circuitbase.workers.priorities import SEPARATOR, STEPS
+from circuitbase.workers.worker_options import WorkerOptions
 
 TRACE_QUEUE = "trace"
 INGEST_QUEUE = "ingest"
@@ -22,17 +24,19 @@ ROLL_UP_TASK = "circuitbase.roll_up"
 VISIBILITY_SECONDS = 6 * 3600  # longer than the longest job
 
 
-def application(settings: Settings, *, device: str = "auto") -> Celery:
-    """Returns the application on the settings' Redis; workers of it compute on `device`."""
+def application(settings: Settings, *, options: WorkerOptions | None = None) -> Celery:
+    """Returns the application on the settings' Redis; a worker of it keeps to `options`."""
     app = Celery("circuitbase", set_as_current=False)
-    app.conf.update(configuration(settings.redis_connection()), circuitbase_device=device)
+    app.conf.update(configuration(settings.redis_connection()))
+    if options is not None:
+        app.conf.update(options.configuration)
     return app
 
 
 def configuration(broker_url: str) -> dict[str, Any]:
     """Returns the Celery settings that the promises above rest on."""
     return {
-        "broker_url": broker_url,
+        "broker_url": verified(broker_url),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,  # a worker waits for its broker as long as it takes
         "broker_connection_timeout": 5,
@@ -50,6 +54,7 @@ def configuration(broker_url: str) -> dict[str, Any]:
         "task_ignore_result": True,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,
+        "task_acks_on_timeout": False,  # a process that is killed for its time has died like any other
         "task_default_queue": TRACE_QUEUE,
         "task_queues": None,
         "task_create_missing_queues": True,
@@ -59,5 +64,16 @@ def configuration(broker_url: str) -> dict[str, Any]:
         "worker_proc_alive_timeout": 120,  # seconds for a child to import what it needs on a busy machine
         "worker_redirect_stdouts": False,
         "worker_send_task_events": False,
-        "include": ["circuitbase.workers.tasks"],
+        "include": ["circuitbase.workers.tasks", "circuitbase.workers.worker_log", "circuitbase.workers.measured"],
     }
+
+
+def verified(broker_url: str) -> str:
+    """Returns the URL with the certificate to be verified over TLS, unless it says itself what is required.
+
+    Celery verifies nothing by default, where the Redis client does.
+    """
+    parts = urlsplit(broker_url)
+    if parts.scheme != "rediss" or "ssl_cert_reqs=" in parts.query:
+        return broker_url
+    return parts._replace(query="&".join(filter(None, (parts.query, "ssl_cert_reqs=required")))).geturl()

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import redis
 from celery import Task
-from celery.exceptions import Ignore, Reject, Retry
+from celery.exceptions import Ignore, Reject, Retry, SoftTimeLimitExceeded
 from kombu.exceptions import OperationalError
 from neo4j.exceptions import ConnectionAcquisitionTimeoutError, DriverError, IncompleteCommit, Neo4jError
 
@@ -45,14 +45,34 @@ def failures_recorded(task: Task, client: redis.Redis, trace_id: str, *, waits_a
     except (Retry, Ignore, Reject):
         raise
     except Exception as error:
-        sentence = reason(error)
-        if is_transient(error) and task.request.retries < MOST_RETRIES:
+        late = is_late(error)
+        sentence = too_late(task.app.conf.task_soft_time_limit) if late else reason(error)
+        if not late and is_transient(error) and task.request.retries < MOST_RETRIES:
             log.warning("trace %s waits: %s", trace_id, sentence)
             if not patiently(lambda: jobs.move(client, trace_id, waits_as, error=sentence)):
                 return  # it was cancelled meanwhile, or another process has done it
             raise task.retry(exc=error, countdown=pause_seconds(task.request.retries), max_retries=None) from error
-        log.error("trace %s failed: %s", trace_id, sentence, exc_info=not isinstance(error, CircuitbaseError))
+        known = late or isinstance(error, CircuitbaseError)
+        log.error("trace %s failed: %s", trace_id, sentence, exc_info=not known)
         patiently(lambda: jobs.move(client, trace_id, JobState.FAILED, error=sentence))
+
+
+def is_late(error: BaseException) -> bool:
+    """Returns whether the time limit ended the task, whatever was made of it on the way up."""
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, SoftTimeLimitExceeded):
+            return True
+        found = found.__cause__ or found.__context__
+    return False
+
+
+def too_late(seconds: float) -> str:
+    """Returns the sentence about a job that was ended by its time limit."""
+    return (
+        f"it took longer than the {seconds:g} seconds that a job may take; shorten the prompt, or raise "
+        "`worker --time-limit` (CIRCUITBASE_TIME_LIMIT), and submit it again"
+    )
 
 
 def is_transient(error: BaseException) -> bool:

@@ -12,6 +12,7 @@ import psutil
 from pydantic import ByteSize
 
 from circuitbase.errors import ModelError
+from circuitbase.workers.measured import LOADING, timed
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +53,8 @@ class KeptInMemory:
         """
         is_new = key not in self._kept
         if is_new:
-            value = self._loaded(load, what)
+            with timed(LOADING):
+                value = self._loaded(load, what)
             self._kept[key] = _Kept(value, tensor_bytes(value))
         self._kept.move_to_end(key)
         kept = self._kept[key]

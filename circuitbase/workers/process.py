@@ -16,6 +16,7 @@ from circuitbase.store.trace_store import TraceStore
 from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
 from circuitbase.workers.connection import redis_client
 from circuitbase.workers.kept_in_memory import KeptInMemory, device_memory, readable
+from circuitbase.workers.worker_log import about
 
 if TYPE_CHECKING:
     import redis
@@ -119,6 +120,7 @@ class WorkerProcess:
 
         torch.set_num_threads(1)  # sums in another order would give the file other bytes
         model_identity = read_model_identity(request.model)
+        about(model=model_identity.id)
         any_name, dtype, place = request.any_model_name, request.options.dtype, request.dictionary
         model_key = (request.model, model_identity.digest, dtype)
         with self.kept.using(

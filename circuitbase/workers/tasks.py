@@ -15,6 +15,7 @@ from circuitbase.workers.failures import failures_recorded, is_transient, reason
 from circuitbase.workers.jobs import Job, JobState
 from circuitbase.workers.pending_rollups import note_stored
 from circuitbase.workers.process import this_process
+from circuitbase.workers.worker_log import about
 
 MOST_DEATHS = 3
 
@@ -52,6 +53,7 @@ def store_trace(self: Task, trace_id: str) -> None:
         except TraceFileError:
             process.store.remove(trace_id)  # so that submitting it again computes it again
             raise
+        about(model=trace.metadata.model.id)
         trace_writer.store_trace(process.driver, trace, database=process.settings.neo4j_database)
         jobs.move(process.redis, trace_id, JobState.STORED)
         for prompt_set in job.prompt_sets:

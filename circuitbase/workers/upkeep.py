@@ -6,6 +6,7 @@ delays none of it; the child is a fresh interpreter and inherits nothing of the 
 
 import logging
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 
@@ -22,15 +23,40 @@ from circuitbase.workers.presence import announce, leave
 TICK_SECONDS = 1.0
 RENEW_EVERY_TICKS = 5
 SNAPSHOT_ATTEMPTS = 10
+LATELY_SECONDS = 15.0  # more than ending a child takes
 
 log = logging.getLogger(__name__)
 
 
+class Holding:
+    """What this worker holds or held a moment ago: Celery forgets it while it ends its child."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Held, float] = {}
+
+    def receive(self, message: Held) -> None:
+        """Notes a message that has just come in."""
+        self._seen[message] = time.monotonic()
+
+    def look(self) -> set[Held]:
+        """Returns the tasks that this worker has received and not ended, and notes them."""
+        found = held_messages()
+        for message in found:
+            self.receive(message)
+        return found
+
+    def lately(self) -> set[Held]:
+        """Returns the tasks of now and of the last seconds."""
+        since = time.monotonic() - LATELY_SECONDS
+        self._seen = {message: seen for message, seen in dict(self._seen).items() if seen > since}
+        return self.look() | set(self._seen)
+
+
 @contextmanager
-def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str]) -> Iterator[None]:
+def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str], holding: Holding) -> Iterator[None]:
     """Keeps up presence, leases, lost jobs and roll-ups while the block runs."""
     ended = threading.Event()
-    thread = threading.Thread(target=_run, args=(app, client, queues, ended), name="upkeep", daemon=True)
+    thread = threading.Thread(target=_run, args=(app, client, queues, holding, ended), name="upkeep", daemon=True)
     thread.start()
     try:
         yield
@@ -39,15 +65,15 @@ def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str]) -> Iterat
         thread.join()
 
 
-def _run(app: Celery, client: redis.Redis, queues: Sequence[str], ended: threading.Event) -> None:
+def _run(app: Celery, client: redis.Redis, queues: Sequence[str], holding: Holding, ended: threading.Event) -> None:
     away = False
     ticks = 0
     held: set[Held] = set()
     while not ended.wait(TICK_SECONDS):
         try:
+            held = holding.look()
             if ticks % RENEW_EVERY_TICKS == 0:
                 announce(client, queues)
-                held = held_messages()
                 leases.renew(client, held)
             _look_after_others(app, client)
         except LOST as error:

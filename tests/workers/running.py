@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from circuitbase.settings import Settings
 
 START_SECONDS = 180.0
 POLL_SECONDS = 0.1
+CIRCUITBASE = ("-m", "circuitbase")
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,11 @@ class RunningWorker:
 
 
 @contextmanager
-def running_worker(settings: Settings, *, queues: str, log: Path) -> Iterator[RunningWorker]:
+def running_worker(
+    settings: Settings, *, queues: str, log: Path, options: Sequence[str] = (), program: Sequence[str] = CIRCUITBASE
+) -> Iterator[RunningWorker]:
     """Runs a worker until the block ends; it is ready when the block begins."""
-    command = [sys.executable, "-m", "circuitbase", "worker", "--queues", queues, "--device", "cpu"]
+    command = [sys.executable, *program, "worker", "--queues", queues, "--device", "cpu", *options]
     environment = os.environ | {
         "CIRCUITBASE_HOME": str(settings.home),
         "CIRCUITBASE_STORE": settings.store_url,

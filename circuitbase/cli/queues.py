@@ -1,0 +1,3 @@
+"""The names of the queues, for commands that answer before celery is imported."""
+
+QUEUES = ("trace", "ingest")
