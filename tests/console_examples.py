@@ -7,6 +7,7 @@ stands for any lines. Blocks marked `sh` are not run.
 environment (a worker must be running) and writes what they print into the file.
 """
 
+import contextlib
 import math
 import os
 import re
@@ -54,6 +55,18 @@ def run(example: Example, *, folder: Path, **environment: str) -> subprocess.Com
         cwd=folder,
         env=os.environ | {"COLUMNS": COLUMNS, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"} | environment,
     )
+
+
+def run_here(example: Example) -> subprocess.CompletedProcess[str]:
+    """Runs an example in this process, in the folder of the checkout."""
+    from click.testing import CliRunner
+
+    from circuitbase.cli.main import main
+
+    with contextlib.chdir(ROOT):
+        done = CliRunner().invoke(main, example.arguments[3:], env={"COLUMNS": COLUMNS})
+    error = done.stderr if done.exception is None else f"{done.stderr}{done.exception!r}"
+    return subprocess.CompletedProcess(example.arguments, done.exit_code, done.stdout, error)
 
 
 def difference(printed: str, expected: tuple[str, ...]) -> str | None:

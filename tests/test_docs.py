@@ -10,7 +10,7 @@ import pytest
 from neo4j import Driver
 
 from circuitbase.settings import Settings
-from tests.console_examples import ROOT, difference, examples, run
+from tests.console_examples import ROOT, difference, examples, run, run_here
 from tests.python_examples import python_examples, run_together
 from tests.workers.running import running_worker
 
@@ -26,7 +26,7 @@ def working(settings: Settings, database: Driver, tmp_path: Path) -> Iterator[Se
 
 @pytest.mark.timeout(900)
 def test_the_quickstart_prints_what_it_shows(working: Settings) -> None:
-    check_examples("docs/quickstart.md", at_least=8)
+    check_examples("docs/quickstart.md", at_least=8, here=False)
 
 
 @pytest.mark.timeout(900)
@@ -78,13 +78,16 @@ def test_the_python_on_the_page_on_components_prints_what_it_shows() -> None:
     assert not problems, "\n".join(["run `python -m tests.python_examples docs/components.md`", *problems])
 
 
-def check_examples(page: str, *, at_least: int) -> None:
-    """Runs a page's examples in their order, and fails with all that print something else."""
+def check_examples(page: str, *, at_least: int, here: bool = True) -> None:
+    """Runs a page's examples in their order, and fails with all that print something else.
+
+    `here` is in this process, where the model's packages are imported once and not for every example.
+    """
     found = examples((ROOT / page).read_text())
     assert len(found) >= at_least
     problems = []
     for example in found:
-        done = run(example, folder=ROOT)
+        done = run_here(example) if here else run(example, folder=ROOT)
         assert done.returncode == 0, f"{example.shown}\n{done.stderr}"
         problem = difference(done.stdout, example.printed)
         if problem:
