@@ -56,6 +56,9 @@ def verify(prompt_set: str | None, output: str | None) -> None:
         }
         for each in found
     ]
+    if brief and not found:
+        click.echo("every trace has its file, and every file its trace")
+        return
     show_rows(rows, output=output, columns=PROBLEM_COLUMNS)
     if found:
         sys.exit(1)

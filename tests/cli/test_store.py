@@ -66,6 +66,8 @@ def test_a_file_that_nobody_refers_to_is_found_and_removed(filled: TraceStore) -
     assert rows("store", "gc", "--yes", "--older-than", "0") == [removed]
     assert list(filled.trace_ids()) == sorted([trace_id(STORED), trace_id(UNDER_WAY)])
     assert problems() == []
+    answer = CliRunner().invoke(main, ["store", "verify", "--table"])
+    assert answer.stdout == "every trace has its file, and every file its trace\n"
 
 
 def test_what_was_written_lately_is_left_alone(filled: TraceStore) -> None:
