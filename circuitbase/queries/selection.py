@@ -6,7 +6,7 @@ All of them are under one configuration, for numbers of different ones never mix
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from neo4j import Driver, Session
@@ -22,6 +22,16 @@ _DECLARED = frozenset(property.name for property in relationship("IN_SET").prope
 _OF_ROLLUP = """
 MATCH (rollup:Rollup {id: $rollup})-[:OVER]->(set:PromptSet)
 MATCH (rollup)<-[:SUMMED_IN]-(trace:Trace)-[:OF_PROMPT]->(prompt:Prompt)-[member:IN_SET]->(set)
+RETURN trace.id AS trace, prompt.id AS prompt, properties(member) AS said, prompt.n_tokens AS tokens
+ORDER BY trace
+"""
+# Ids are digests, so the first of them are as good as drawn; and no more are read than asked for.
+_SAMPLE_OF_ROLLUP = """
+MATCH (rollup:Rollup {id: $rollup})-[:OVER]->(set:PromptSet)
+MATCH (trace:Trace)
+WHERE trace.id >= '' AND EXISTS { (trace)-[:SUMMED_IN]->(:Rollup {id: $rollup}) }
+WITH trace, set ORDER BY trace.id LIMIT $limit
+MATCH (trace)-[:OF_PROMPT]->(prompt:Prompt)-[member:IN_SET]->(set)
 RETURN trace.id AS trace, prompt.id AS prompt, properties(member) AS said, prompt.n_tokens AS tokens
 ORDER BY trace
 """
@@ -66,7 +76,18 @@ class Selection:
 
 def whole_set(session: Session, rollup: ChosenRollup) -> Selection:
     """Returns all traces of a prompt set under a configuration."""
-    found = session.run(_OF_ROLLUP, rollup=rollup.id).data()
+    return _of_rollup(rollup, session.run(_OF_ROLLUP, rollup=rollup.id).data())
+
+
+def part_of_set(session: Session, rollup: ChosenRollup, *, most_traces: int) -> Selection:
+    """Returns the same, or so many of them at the cost of these."""
+    if rollup.traces <= most_traces:
+        return whole_set(session, rollup)
+    found = session.run(_SAMPLE_OF_ROLLUP, rollup=rollup.id, limit=most_traces).data()
+    return replace(_of_rollup(rollup, found), rollup=None)
+
+
+def _of_rollup(rollup: ChosenRollup, found: list[dict[str, Any]]) -> Selection:
     return Selection(
         name=rollup.prompt_set,
         configuration=rollup.configuration,

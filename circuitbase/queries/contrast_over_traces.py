@@ -19,7 +19,7 @@ from circuitbase.queries.intervals import Interval, wilson
 from circuitbase.queries.observed_edges import ObservedEdges, observed_edges
 from circuitbase.queries.relabelling import Relabelling
 from circuitbase.queries.selection import SelectedTrace, Selection
-from circuitbase.queries.selection_sums import selection_sums
+from circuitbase.queries.selection_sums import MOST_TRACES, selection_sums
 from circuitbase.queries.trace_streaming import Heard
 from circuitbase.queries.unit_facts import UnitFacts, unit_facts
 from circuitbase.store.trace_store import TraceStore
@@ -33,10 +33,11 @@ class ContrastTest:
     permutations: int = 9_999
     seed: int = 0
     match_length: bool = False
+    most_traces: int = MOST_TRACES
 
 
 @dataclass(frozen=True)
-class TestedEdge:
+class ContrastedEdge:
     """One edge in both selections. Shares are means per target node over all traces; q is p after Benjamini-Hochberg.
 
     `effect` is Hedges' g of the share, positive where the first has more. `flips` where the sign is settled in both
@@ -64,24 +65,24 @@ class TestedEdge:
 
 
 @dataclass(frozen=True)
-class TestedContrast:
+class TraceContrast:
     """Every edge of the universe, smallest q first; `unmatched` traces were left out to match lengths."""
 
     first: Selection
     second: Selection
     options: ContrastTest
-    edges: tuple[TestedEdge, ...]
+    edges: tuple[ContrastedEdge, ...]
     permutations: int
     exact: bool
     paired_clusters: int
     unmatched: int
 
-    def discoveries(self, *, rate: float = 0.05) -> list[TestedEdge]:
+    def discoveries(self, *, rate: float = 0.05) -> list[ContrastedEdge]:
         """Returns the edges that differ, of which a share of `rate` is expected to be false."""
         return [edge for edge in self.edges if edge.q <= rate]
 
 
-def tested_contrast(
+def contrast_over_traces(
     session: Session,
     store: TraceStore,
     first: Selection,
@@ -90,7 +91,7 @@ def tested_contrast(
     options: ContrastTest = ContrastTest(),  # frozen
     relabelling: Relabelling | None = None,
     heard: Heard | None = None,
-) -> TestedContrast:
+) -> TraceContrast:
     """Returns the tested contrast of two selections; `heard` is told (done, total) of the traces, twice.
 
     Raises InputError for selections under different configurations, and for fewer than two clusters.
@@ -102,7 +103,7 @@ def tested_contrast(
     both = replace(first, name=f"{first.name} and {second.name}", traces=first.traces + second.traces, rollup=None)
     if len(set(both.clusters)) < 2:
         raise InputError(f"{both.name} are one cluster, and labels are permuted over clusters; take more prompts")
-    sums = selection_sums(session, store, both, relabelling=relabelling, heard=heard)
+    sums = selection_sums(session, store, both, relabelling=relabelling, heard=heard, most_traces=options.most_traces)
     least = min(least_traces(len(each.traces), min_presence=options.min_presence) for each in (first, second))
     frequent = np.flatnonzero(sums.edge_sums.traces >= least)
     ends = sums.edge_sums
@@ -128,7 +129,7 @@ def tested_contrast(
         _edge(found, number, is_first, facts, p=float(tested.p[number]), q=float(q[number]))
         for number in range(len(edges))
     ]
-    return TestedContrast(
+    return TraceContrast(
         first=first,
         second=second,
         options=options,
@@ -179,11 +180,11 @@ def _check_alike(first: Selection, second: Selection) -> None:
 
 def _edge(
     found: ObservedEdges, number: int, is_first: np.ndarray, facts: dict[str, UnitFacts], *, p: float, q: float
-) -> TestedEdge:
+) -> ContrastedEdge:
     source, target, port = found.edges[number]
     share, there = found.share_per_target[:, number], found.nodes[:, number] > 0
     weight = found.weight[:, number]
-    return TestedEdge(
+    return ContrastedEdge(
         source=source,
         target=target,
         port=port,
