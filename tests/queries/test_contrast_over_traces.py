@@ -64,11 +64,11 @@ def test_what_one_language_lacks_is_found_and_nothing_else(
     sides = labelled(every, language="en"), labelled(every, language="fr")
     found = compared(database, settings, *sides, ContrastTest(permutations=999))
     assert found.paired_clusters == (12 if per_cluster == 2 else 0)
-    discoveries = found.discoveries(rate=0.1)
-    assert discoveries
-    assert all(edge.second_presence.value < edge.first_presence.value for edge in discoveries)
-    assert all(edge.first_share > edge.second_share and (edge.effect or 0) > 0 for edge in discoveries)
-    assert {edge.target_facts.kind for edge in discoveries} <= {"RoleOutput"}
+    discoveries = found.discoveries(rate=0.05)
+    planted = [edge for edge in discoveries if edge.target_facts.kind == "RoleOutput" and "/F" in edge.source]
+    assert len(planted) >= 5 and len(planted) >= 0.8 * len(discoveries)
+    assert all(edge.second_presence.value == 0 and edge.first_presence.value > 0 for edge in planted)
+    assert all(edge.first_share > edge.second_share == 0 and (edge.effect or 0) > 0 for edge in planted)
     assert [edge.q for edge in found.edges] == sorted(edge.q for edge in found.edges)
     assert all(edge.q >= edge.p - 1e-12 for edge in found.edges)
 
