@@ -15,7 +15,12 @@ FURTHER = 100
 
 
 def show_trust(found: "ReadCircuit", *, limit: int, output: str | None) -> None:
-    """Prints paths, and what was asked for of intervals and coverage: tables, or rows that say which they are."""
+    """Prints paths, and what was asked for of intervals and coverage: tables, or rows that say which they are.
+
+    A CSV has one header, so it holds the circuit alone.
+    """
+    if chosen_format(output) == "csv":
+        return
     names = _names(found)
     paths = [
         {

@@ -45,6 +45,10 @@ PICTURE_UNITS, PICTURE_EDGES = 1000, 5000
     is_flag=True,
     help="Say how complete the circuit is: coverage, new edges to expect, agreement of halves; reads every trace.",
 )
+@click.option("--model", help="With --dictionary: add the virtual weight of each edge between features.")
+@click.option(
+    "--dictionary", help="The dictionary that was traced: a folder, a hub id, or the name of a packaged model."
+)
 @click.option("--paths", is_flag=True, help="Count the support of paths in every trace instead of 100 of them.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the circuit into this file.")
 @click.option("--save-as", metavar="NAME", help="Put the prompts of these traces into a set of this name.")
@@ -62,6 +66,8 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     configuration: str | None,
     bootstrap: int | None,
     coverage: bool,
+    model: str | None,
+    dictionary: str | None,
     paths: bool,
     png: Path | None,
     save_as: str | None,
@@ -72,7 +78,9 @@ def circuit(  # noqa: PLR0913  # one parameter per option
 
     Presence is the fraction of traces that have the unit or edge, with Wilson's 95 % interval; mean
     influence is over all traces, mean weight and share over those that have the edge. Below the edges are
-    their paths, with the traces that realise both edges through the same trace node.
+    their paths, with the traces that realise both edges through the same trace node. The virtual weight of two
+    features (--model, --dictionary) is what the one writes along what the other reads, whatever the prompt: a strong
+    edge with a small one comes through attention, a large one without an edge is interference.
 
     \b
     Examples:
@@ -91,6 +99,8 @@ def circuit(  # noqa: PLR0913  # one parameter per option
             raise click.UsageError("--as-cypher gives the circuit of a whole SET; leave out the other choices")
         click.echo(circuit_cypher(prompt_set, min_presence=min_presence, limit=limit))
         return
+    if (model is None) != (dictionary is None):
+        raise click.UsageError("virtual weights need both --model and --dictionary")
     asked = Asked(
         prompt_set=prompt_set,
         cypher=cypher,
@@ -109,7 +119,12 @@ def circuit(  # noqa: PLR0913  # one parameter per option
         save_as=save_as,
     )
     found = read_circuit(load_settings(), asked)
-    show_circuit(found.circuit, found.labels, limit=limit, output=output)
+    virtual = None
+    if model is not None and dictionary is not None:
+        from circuitbase.cli.virtual_columns import virtual_columns
+
+        virtual = virtual_columns(found.circuit.edges[:limit], model=model, dictionary=dictionary)
+    show_circuit(found.circuit, found.labels, limit=limit, output=output, virtual=virtual)
     show_trust(found, limit=limit, output=output)
     if png:
         write_picture(found.circuit, found.labels, png)
@@ -192,11 +207,26 @@ def contrast(  # noqa: PLR0913  # one parameter per option
     show_contrast(seen, names, limit=limit, output=output)
 
 
-def show_circuit(found: "GlobalCircuit", labels: dict[str, str], *, limit: int, output: str | None) -> None:
-    """Prints a global circuit: two tables, or rows that say which of the two they are of."""
+def show_circuit(
+    found: "GlobalCircuit",
+    labels: dict[str, str],
+    *,
+    limit: int,
+    output: str | None,
+    virtual: dict[tuple[str, str], float] | None = None,
+) -> None:
+    """Prints a global circuit: two tables, or rows that say which of the two they are of.
+
+    `virtual` adds the virtual weights of edges by (source id, target id).
+    """
     chosen = found.rollup
     units = [unit_row(unit, labels) for unit in found.units[:limit]]
     edges = [edge_row(edge, labels) for edge in found.edges[:limit]]
+    if virtual is not None:
+        edges = [
+            {**row, "virtual_weight": virtual.get((edge.source, edge.target))}
+            for row, edge in zip(edges, found.edges, strict=False)
+        ]
     if chosen_format(output) != "table":
         show_rows([{"row": "unit", **row} for row in units] + [{"row": "edge", **row} for row in edges], output=output)
         return
@@ -209,7 +239,7 @@ def show_circuit(found: "GlobalCircuit", labels: dict[str, str], *, limit: int, 
         edges,
         output=output,
         title=f"Edges ({len(edges)} of {found.n_edges}, by mean {found.by}; traced edges)",
-        columns=EDGE_COLUMNS,
+        columns=EDGE_COLUMNS if virtual is None else (*EDGE_COLUMNS, "virtual_weight"),
     )
 
 

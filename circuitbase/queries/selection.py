@@ -123,13 +123,20 @@ def labelled(selection: Selection, **wanted: Label) -> Selection:
     )
 
 
-def selected_by_cypher(driver: Driver, text: str, *, database: str, configuration: str | None) -> Selection:
+def selected_by_cypher(
+    driver: Driver,
+    text: str,
+    *,
+    database: str,
+    configuration: str | None,
+    parameters: Mapping[str, Any] | None = None,
+) -> Selection:
     """Returns the traces that a reading Cypher returns, as nodes or ids in its first column.
 
     Raises QueryError for Cypher that does not run, InputError if it returns no traces, or traces under several
     configurations of which `configuration`, the beginning of a name or id, does not choose one.
     """
-    found = run_read_only(driver, text, database=database)
+    found = run_read_only(driver, text, parameters, database=database)
     ids = [_trace_id(row[found.columns[0]]) for row in found.rows]
     wanted = sorted({each for each in ids if each is not None})
     with driver.session(database=database, default_access_mode="READ") as session:

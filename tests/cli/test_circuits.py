@@ -1,7 +1,9 @@
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from circuitbase.cli.main import main
 from circuitbase.graph.trace import Trace
 from tests.cli.running import refusal, rows, run
 
@@ -75,3 +77,97 @@ def test_a_contrast_as_tables_names_every_list(pending_sets: Sets) -> None:
     shown = run("contrast", "capital-en", "capital-fr", "--table").stdout
     for title in ("The two sets", "Features and errors in at least 30%", "Tokens and outputs that tell"):
         assert title in shown
+
+
+def test_a_circuit_says_which_of_its_paths_are_realised(pending_sets: Sets) -> None:
+    found = rows("circuit", "capital-en", "--limit", "60", "--min-presence", "0.5")
+    paths = [row for row in found if row["row"] == "path"]
+    assert paths and all(0 < row["traces"] <= row["edges_allow"] <= 4 for row in paths)
+    shown = run("circuit", "capital-en", "--table", "--limit", "60", "--min-presence", "0.5").stdout
+    assert "paths over these edges" in shown and "through the same trace nodes" in shown
+
+
+def test_a_circuit_of_some_labels_roles_or_cypher_is_summed_on_the_fly(pending_sets: Sets) -> None:
+    run("rollup")
+    whole = [row for row in rows("circuit", "capital-en", "--min-presence", "0") if row["row"] == "unit"]
+    by_cypher = rows(
+        "circuit", "--traces", "MATCH (t:Trace)-[:SUMMED_IN]->()-[:OVER]->(:PromptSet {name: 'capital-en'}) RETURN t",
+        "--min-presence", "0",
+    )  # fmt: skip
+    assert [row for row in by_cypher if row["row"] == "unit"] == whole
+    roles = rows("circuit", "capital-en", "--by-role", "--min-presence", "0", "--limit", "500")
+    assert any(row["row"] == "unit" and row["unit"].endswith("[elsewhere]") for row in roles)
+    assert "no trace of capital-en has language=fr" in refusal("circuit", "capital-en", "--where", "language=fr")
+    assert "at most 3 are summed" in refusal("circuit", "capital-en", "--by-role", "--most-traces", "3")
+
+
+def test_a_circuit_says_how_far_it_can_be_trusted(pending_sets: Sets) -> None:
+    found = rows("circuit", "capital-en", "--bootstrap", "100", "--coverage", "--limit", "5")
+    intervals = [row for row in found if row["row"] == "interval"]
+    assert len(intervals) == 5 and all(" to " in row["mean_influence"] for row in intervals)
+    (coverage,) = [row for row in found if row["row"] == "coverage"]
+    assert 0 <= coverage["coverage"] <= 1 and coverage["clusters"] == 4
+    shown = run("circuit", "capital-en", "--table", "--coverage").stdout
+    assert "Coverage: of the edges of one more trace" in shown and "Reliability: " in shown
+
+
+def test_a_selection_is_saved_as_a_set(pending_sets: Sets) -> None:
+    saved = run("circuit", "capital-en", "--by-role", "--save-as", "mine")
+    assert "Put the prompts of capital-en into the set mine (4 of them new there)." in saved.stderr
+    assert "mine" in [row["set"] for row in rows("sets")]
+    assert "printable name" in refusal("circuit", "capital-en", "--by-role", "--save-as", "-mine")
+
+
+def test_the_cypher_of_a_circuit_gives_its_edges(pending_sets: Sets) -> None:
+    run("rollup")
+    text = run("circuit", "capital-en", "--as-cypher", "--limit", "7").stdout
+    assert text.startswith(':param set => "capital-en";')
+    query = text.split(";\n", 3)[3].replace("$set", "'capital-en'").replace("$min_presence", "0.3")
+    found = rows("cypher", query.replace("$limit", "7").strip().removesuffix(";"))
+    edges = [row for row in rows("circuit", "capital-en", "--limit", "7") if row["row"] == "edge"]
+    assert [row["mean_influence"] for row in found] == pytest.approx([row["mean_influence"] for row in edges])
+
+
+def test_a_csv_of_a_circuit_has_one_header(pending_sets: Sets) -> None:
+    lines = run("circuit", "capital-en", "--csv", "--coverage").stdout.splitlines()
+    assert sum(line.startswith("row,") for line in lines) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("circuit",),
+        ("circuit", "capital-en", "--traces", "MATCH (t:Trace) RETURN t"),
+        ("circuit", "capital-en", "--as-cypher", "--by-role"),
+        ("circuit", "capital-en", "--model", "atlas"),
+        ("circuit", "capital-en", "--where", "fr"),
+        ("contrast", "capital-en"),
+        ("contrast", "capital-en", "capital-fr", "--split", "a=b,c"),
+        ("contrast", "capital-en", "--split", "a=b"),
+        ("contrast", "capital-en", "capital-fr", "--match-length"),
+    ],
+)
+def test_options_that_do_not_go_together_are_a_matter_of_usage(pending_sets: Sets, arguments: tuple[str, ...]) -> None:
+    result = CliRunner().invoke(main, list(arguments))
+    assert (result.exit_code, result.stdout) == (2, "")
+
+
+def test_a_contrast_is_tested_over_single_traces(pending_sets: Sets) -> None:
+    found = rows("contrast", "capital-en", "capital-fr", "--test", "--permutations", "99")
+    (test,) = [row for row in found if row["row"] == "test"]
+    assert (test["first_traces"], test["second_traces"], test["exact"], test["permutations"]) == (4, 3, True, 35)
+    edges = [row for row in found if row["row"] == "edge"]
+    assert len(edges) == test["edges"] and all(0 < row["p"] <= row["q"] <= 1 for row in edges)
+    shown = run("contrast", "capital-en", "capital-fr", "--test", "--table").stdout
+    assert "labels permuted over clusters in all 35 ways" in shown and "none differs" in shown
+    assert "4 against 3 traces" in shown
+
+
+def test_labels_of_one_set_are_contrasted_from_sums(pending_sets: Sets) -> None:
+    problem = refusal("contrast", "capital-en", "--split", "language=en,fr")
+    assert "no trace of capital-en has language=en" in problem
+    both = rows("contrast", "capital-en", "capital-fr", "--by-role")
+    assert [(row["set"], row["traces"]) for row in both if row["row"] == "set"] == [
+        ("capital-en", 4),
+        ("capital-fr", 3),
+    ]
