@@ -103,12 +103,23 @@ def intake(
     With `chat` prompts go through the model's chat template. A prompt is bad for which `fits` raises
     InputError.
     """
-    seen: dict[bytes, int] = {}
     with tempfile.TemporaryFile("w+b", prefix="circuitbase-prompts-") as file:
         found = Intake(file)
-        for line in lines:
-            _take(line, found, tokenizer, seen, chat=chat, fits=fits)
+        _take_all(lines, found, tokenizer, chat=chat, fits=fits)
         yield found
+
+
+def _take_all(
+    lines: Iterable[PromptLine | BadLine],
+    found: Intake,
+    tokenizer: "PromptTokenizer",
+    *,
+    chat: bool,
+    fits: Callable[[TracedPrompt], None] | None,
+) -> None:
+    seen: dict[bytes, int] = {}  # forgotten before the first prompt is queued
+    for line in lines:
+        _take(line, found, tokenizer, seen, chat=chat, fits=fits)
 
 
 def _take(
