@@ -17,8 +17,8 @@ from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.workers import jobs
 from circuitbase.workers.application import INGEST_QUEUE
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.priorities import queue_length
 from circuitbase.workers.publishing import publish_jobs
+from circuitbase.workers.routing import queue_length
 from tests.synthetic import synthetic_trace
 from tests.workers.running import running_worker
 

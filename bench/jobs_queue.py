@@ -14,6 +14,7 @@ from circuitbase.store.trace_store import TraceStore
 from circuitbase.workers import jobs
 from circuitbase.workers.jobs import ACTIVE, Job, JobState
 from circuitbase.workers.publishing import publish_jobs
+from circuitbase.workers.routing import trace_queue
 
 POLL_SECONDS = 0.02
 
@@ -38,7 +39,8 @@ def seconds_in_queue(bench: Bench, numbers: Sequence[int], *, seconds: float, pr
     requests = [job_of(number, seconds=seconds) for number in numbers]
     ids = [trace_id for trace_id, _ in requests]
     jobs.put(bench.client, requests, prompt_set=prompt_set)
-    publish_jobs(bench.app, [(trace_id, JobState.QUEUED) for trace_id in ids])
+    queue = trace_queue(requests[0][1])
+    publish_jobs(bench.app, [(trace_id, JobState.QUEUED) for trace_id in ids], queue=queue)
     await_all(bench.client)
     found = stored_jobs(bench.client, ids)
     return max(job.changed_at for job in found) - min(job.queued_at for job in found)
