@@ -17,7 +17,6 @@ from circuitbase.workers import jobs, publishing
 from circuitbase.workers.batches import batches
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.jobs import FINAL, JobState
-from circuitbase.workers.places import absolute
 from circuitbase.workers.prepared_prompt import PreparedPrompt
 from circuitbase.workers.routing import trace_queue
 
