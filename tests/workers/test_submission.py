@@ -2,6 +2,8 @@
 
 import gc
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +81,15 @@ def test_options_reach_the_records_and_the_trace_id(
     with open_redis(settings) as client:
         (job,) = jobs.read(client, found.under_way)
     assert (job.request.options, job.request.any_model_name) == (options, True)
+
+
+def test_submitting_needs_neither_torch_nor_transformers(asked: Asked) -> None:
+    code = (
+        "import sys, circuitbase.workers.submission; from circuitbase.tracing.tokenizing import PromptTokenizer; "
+        "PromptTokenizer(sys.argv[1]).read('the alpha'); print({'torch', 'transformers'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, asked.model], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
 
 
 def test_thousands_of_prompts_are_streamed(settings: Settings, database: Driver, asked: Asked) -> None:
