@@ -76,6 +76,17 @@ def whole_set(session: Session, rollup: ChosenRollup) -> Selection:
     )
 
 
+def as_chosen(selection: Selection) -> ChosenRollup:
+    """Returns what results over rollups call what they are about; without an id, for it is not in the database."""
+    return ChosenRollup(
+        id="",
+        prompt_set=selection.name,
+        configuration=selection.configuration,
+        configuration_name=selection.configuration_name,
+        traces=len(selection.traces),
+    )
+
+
 def labelled(selection: Selection, **wanted: Label) -> Selection:
     """Returns the traces whose labels have some values; raises InputError, with the values there are, if none has."""
     kept = tuple(trace for trace in selection.traces if all(trace.labels.get(k) == v for k, v in wanted.items()))
