@@ -7,14 +7,14 @@ PYTHON := $(BIN)/python
 STAMP := $(VENV)/installed
 UV := UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --python $(PYTHON)
 
-.PHONY: help install java demo test down lint format types docs atlas bench bench-attribution bench-components
+.PHONY: help install java demo test down lint format types docs atlas bench bench-attribution bench-components bench-jobs
 
 help:
 	@echo "make demo     install, start services, trace the packaged prompts, show what they share"
 	@echo "make test     install, run all tests on services of their own (ARGS='-k name' picks some)"
 	@echo "make down     stop what make demo started"
 	@echo "make install  $(VENV) with everything, Neo4j fetched and verified"
-	@echo "make lint, format, types, docs, atlas, bench, bench-attribution, bench-components    for those who change the code"
+	@echo "make lint, format, types, docs, atlas, bench, bench-attribution, bench-components, bench-jobs    for those who change the code"
 
 demo: install
 	$(BIN)/circuitbase demo $(ARGS)
@@ -71,6 +71,9 @@ atlas: $(STAMP)
 
 bench: install
 	$(PYTHON) bench/first_light.py $(ARGS)
+
+bench-jobs: install
+	$(PYTHON) bench/jobs.py $(ARGS)
 
 bench-components: install
 	$(PYTHON) bench/components.py $(ARGS)

@@ -1,12 +1,12 @@
 """A good line of a prompt file with its tokens: everything that does not depend on the options."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from circuitbase.errors import InputError
 from circuitbase.graph.trace import TracedPrompt
-from circuitbase.schema.identity import sha256
+from circuitbase.schema.identity import canonical_json
 from circuitbase.store.prompt_line import PromptLine
 from circuitbase.tracing.options import RoleTarget
 
@@ -33,7 +33,13 @@ class PreparedPrompt:
 
     def to_json(self) -> str:
         """Returns the prompt as one line of JSON."""
-        return json.dumps(asdict(self), separators=(",", ":"))
+        found = {
+            **vars(self),  # not asdict(), which copies every number
+            "line": vars(self.line),
+            "prompt": vars(self.prompt),
+            "roles": [vars(role) for role in self.roles],
+        }
+        return json.dumps(found, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "PreparedPrompt":
@@ -50,8 +56,8 @@ class PreparedPrompt:
 
     @property
     def facts(self) -> str:
-        """Returns a digest of what the set says of the prompt, the line number aside."""
-        return sha256(asdict(self.line) | {"number": 0, "prompt": None, "tokens": None})
+        """Returns what the set says of the prompt, as JSON."""
+        return canonical_json(vars(self.line) | {"number": 0, "prompt": None, "tokens": None})
 
 
 def prepare(line: PromptLine, tokenizer: "PromptTokenizer", *, chat: bool = False) -> PreparedPrompt:

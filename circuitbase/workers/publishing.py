@@ -1,8 +1,11 @@
 """Messages: the task that a job's state calls for, with the trace id as its only argument."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 from celery import Celery
+from kombu import Producer
+from kombu.exceptions import BatchPublishError, OperationalError
 
 from circuitbase.workers.application import INGEST_QUEUE, ROLL_UP_TASK, STORE_TASK, TRACE_QUEUE, TRACE_TASK
 from circuitbase.workers.jobs import Job, JobState
@@ -13,8 +16,11 @@ from circuitbase.workers.routing import trace_queue
 def publish_jobs(
     app: Celery, jobs: Iterable[tuple[str, JobState]], *, queue: str = TRACE_QUEUE, priority: int = DEFAULT_PRIORITY
 ) -> None:
-    """Publishes the next task of each job, all of one priority: to trace it (in `queue`), or to store its trace."""
-    with app.producer_pool.acquire(block=True) as producer:
+    """Publishes the next task of each job, all of one priority: to trace it (in `queue`), or to store its trace.
+
+    Many messages take one round trip. Raises OperationalError if some may not have reached the broker.
+    """
+    with _publishing(app) as producer:
         for trace_id, state in jobs:
             traced = state in (JobState.TRACED, JobState.STORING)
             app.send_task(
@@ -46,3 +52,13 @@ def publish_roll_up(app: Celery, prompt_set: str) -> None:
         priority=broker_priority(DEFAULT_PRIORITY),
         ignore_result=True,
     )
+
+
+@contextmanager
+def _publishing(app: Celery) -> Iterator[Producer]:
+    """Yields a producer that sends what is published in the block in few round trips, the last one at its end."""
+    try:
+        with app.producer_pool.acquire(block=True) as producer, producer.batch():
+            yield producer
+    except BatchPublishError as error:
+        raise OperationalError(str(error.__cause__ or error)) from error

@@ -17,7 +17,6 @@ from circuitbase.workers import jobs, publishing
 from circuitbase.workers.batches import batches
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.jobs import FINAL, JobState
-from circuitbase.workers.places import absolute
 from circuitbase.workers.prepared_prompt import PreparedPrompt
 from circuitbase.workers.routing import trace_queue
 
@@ -26,7 +25,8 @@ BATCH = 500
 
 @dataclass(frozen=True)
 class Queueing:
-    """What every batch of one submission needs; `folders` are the model's and the dictionary's."""
+    """What every batch of one submission needs; `folders` are the model's and the dictionary's, as
+    workers find them."""
 
     client: redis.Redis
     app: Celery
@@ -104,8 +104,8 @@ def _planned(queueing: Queueing, prompt: PreparedPrompt) -> Planned:
     ids = plan(queueing.model, queueing.dictionary, prompt.prompt, roles, queueing.options)
     model, dictionary = queueing.folders
     request = JobRequest(
-        model=absolute(model),
-        dictionary=None if dictionary is None else absolute(dictionary),
+        model=model,
+        dictionary=dictionary,
         prompt=prompt.prompt,
         roles=roles,
         options=queueing.options,

@@ -108,7 +108,7 @@ def submit(
             database=settings.neo4j_database,
             model=model,
             dictionary=dictionary,
-            folders=(asked.model, asked.dictionary),
+            folders=(absolute(asked.model), None if asked.dictionary is None else absolute(asked.dictionary)),
             prompt_set=asked.prompt_set,
             options=replace(asked.options, target=target),  # type: ignore[arg-type]  # probable or roles: both have these
             any_model_name=asked.any_model_name,

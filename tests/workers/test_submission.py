@@ -1,5 +1,10 @@
 """Submitting, with nobody there to do the work."""
 
+import gc
+import itertools
+import subprocess
+import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,8 +17,10 @@ from circuitbase.store.prompt_line import BadLine, PromptLine
 from circuitbase.tracing.options import TraceOptions
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
+from circuitbase.workers.prepared_prompt import PreparedPrompt
+from circuitbase.workers.queueing import BATCH
 from circuitbase.workers.submission import Asked, submit
-from tests.tiny_models import write_tiny_dictionary
+from tests.tiny_models import WORDS, write_tiny_dictionary
 from tests.workers.submitting import count, lines
 
 
@@ -74,3 +81,41 @@ def test_options_reach_the_records_and_the_trace_id(
     with open_redis(settings) as client:
         (job,) = jobs.read(client, found.under_way)
     assert (job.request.options, job.request.any_model_name) == (options, True)
+
+
+def test_submitting_needs_neither_torch_nor_transformers(asked: Asked) -> None:
+    code = (
+        "import sys, circuitbase.workers.submission; from circuitbase.tracing.tokenizing import PromptTokenizer; "
+        "PromptTokenizer(sys.argv[1]).read('the alpha'); print({'torch', 'transformers'} & set(sys.modules))"
+    )
+    found = subprocess.run([sys.executable, "-c", code, asked.model], capture_output=True, text=True, check=True)
+    assert found.stdout == "set()\n"
+
+
+def test_thousands_of_prompts_are_streamed(settings: Settings, database: Driver, asked: Asked) -> None:
+    def counted_lines() -> Iterator[PromptLine | BadLine]:
+        for number, words in enumerate(itertools.islice(itertools.product(WORDS, repeat=3), 3000), start=1):
+            yield PromptLine(number=number, prompt=" ".join(words), labels={"number": number})
+            if number % BATCH == 0:
+                held.append(alive(PromptLine))
+
+    held: list[int] = []
+    found = submit(
+        counted_lines(),
+        source="a test",
+        asked=asked,
+        settings=settings,
+        progress=lambda *_: held.append(alive(PreparedPrompt)),
+    )
+    assert (found.new, found.tokens) == (3000, 12000)
+    assert len(held) == 2 * 3000 / BATCH
+    assert max(held[: len(held) // 2]) < 10  # while reading
+    assert max(held[len(held) // 2 :]) <= BATCH + 10  # while queueing
+    assert (
+        count(database, "MATCH (:PromptSet {name: 'letters'})<-[r:IN_SET]-() RETURN sum(r.number)") == 3000 * 3001 / 2
+    )
+
+
+def alive(kind: type) -> int:
+    """Returns how many objects of a class there are."""
+    return sum(type(found) is kind for found in gc.get_objects())
