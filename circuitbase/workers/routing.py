@@ -21,13 +21,13 @@ IDLE_SECONDS = 24 * 3600  # an empty queue is forgotten after this
 
 def trace_queue(request: JobRequest) -> str:
     """Returns the name of the queue for jobs that need the same model, dictionary and dtype loaded."""
-    loaded = [request.model, request.dictionary, request.options.dtype]
-    return f"{TRACE_QUEUE}.{sha256(loaded)[:NAME_DIGITS]}"
+    return _queue_for((request.model, request.dictionary, request.options.dtype))
 
 
 def record_queues(client: redis.Redis, requests: Iterable[JobRequest]) -> None:
     """Makes the queues of the requests known to the workers."""
-    models = {trace_queue(request): request.model for request in requests}
+    loaded = {(request.model, request.dictionary, request.options.dtype) for request in requests}
+    models = {_queue_for(each): each[0] for each in loaded}
     if models:
         seconds, _ = client.time()
         client.hset(QUEUE_MODELS, mapping=models)  # type: ignore[arg-type]  # its keys are invariant
@@ -72,3 +72,7 @@ def forget_idle(client: redis.Redis) -> list[str]:
         client.zrem(QUEUES_USED, *empty)
         client.hdel(QUEUE_MODELS, *empty)
     return empty
+
+
+def _queue_for(loaded: tuple[str, str | None, str]) -> str:
+    return f"{TRACE_QUEUE}.{sha256(list(loaded))[:NAME_DIGITS]}"
