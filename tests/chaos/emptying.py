@@ -1,0 +1,18 @@
+"""A database and a queue with nothing in them, between an undisturbed run and a disturbed one."""
+
+import redis
+from neo4j import Driver
+
+BATCH = 20_000
+STATEMENTS = (
+    "MATCH ()-[r]->() WITH r LIMIT $batch DELETE r RETURN count(*) AS deleted",
+    "MATCH (n) WITH n LIMIT $batch DELETE n RETURN count(*) AS deleted",
+)
+
+
+def empty(driver: Driver, client: redis.Redis, *, database: str) -> None:
+    """Deletes everything that Neo4j and Redis hold, but not the schema's constraints."""
+    for statement in STATEMENTS:
+        while driver.execute_query(statement, batch=BATCH, database_=database).records[0]["deleted"]:
+            pass
+    client.flushall()
