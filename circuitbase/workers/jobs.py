@@ -92,18 +92,28 @@ def move(
     *,
     error: str | None = None,
     seconds: float | None = None,
+    worker: str = "",
 ) -> bool:
     """Sets a job's state; returns False, and changes nothing, if it cannot go there.
 
-    A final state is left by no move; only a queued job is traced, and only a traced one stored, though
-    both may be begun again. `seconds` is how long tracing took.
+    A final state is left by no move; only a queued job is traced, and only a traced one stored. Both may be
+    begun again by the same `worker`, or by another once the lease has run out: that is a death.
+    `seconds` is how long tracing took.
     """
     script = client.register_script(MOVE)
     keys = [key(trace_id), ACTIVE, LEASES]
     return bool(
         script(
             keys=keys,
-            args=[trace_id, state.value, error or "", LEASE_SECONDS, CHANGED, "" if seconds is None else seconds],
+            args=[
+                trace_id,
+                state.value,
+                error or "",
+                LEASE_SECONDS,
+                CHANGED,
+                "" if seconds is None else seconds,
+                worker,
+            ],
         )
     )
 

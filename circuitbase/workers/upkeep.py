@@ -24,6 +24,7 @@ TICK_SECONDS = 1.0
 RENEW_EVERY_TICKS = 5
 SNAPSHOT_ATTEMPTS = 10
 LATELY_SECONDS = 15.0  # more than ending a child takes
+OTHERS_RETURN_SECONDS = 20.0  # after Redis was away, until all others have had time to renew their leases
 
 log = logging.getLogger(__name__)
 
@@ -66,22 +67,27 @@ def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str], holding: 
 
 
 def _run(app: Celery, client: redis.Redis, queues: Sequence[str], holding: Holding, ended: threading.Event) -> None:
-    away = False
+    back_at: float | None = time.monotonic() - OTHERS_RETURN_SECONDS
     ticks = 0
     held: set[Held] = set()
     while not ended.wait(TICK_SECONDS):
         try:
-            held = holding.look()
+            before, held = held, holding.look()
+            leases.release(client, before - held)  # ended, unless its child died
             if ticks % RENEW_EVERY_TICKS == 0:
                 announce(client, queues)
                 leases.renew(client, held)
-            _look_after_others(app, client)
+            if back_at is None:
+                back_at = time.monotonic()
+            _look_after_rollups(app, client)
+            if time.monotonic() >= back_at + OTHERS_RETURN_SECONDS:
+                _look_after_others(app, client)
         except LOST as error:
-            if not away:
+            if back_at is not None:
                 log.warning("Redis is away, leases are not renewed: %s", error)
-            away = True
+            back_at = None
+            ticks = 0  # the first thing to do when it is back
         else:
-            away = False
             ticks += 1
     with suppress(*LOST):  # then they end by themselves
         leases.release(client, held)
@@ -99,8 +105,11 @@ def held_messages() -> set[Held]:
     return set()
 
 
-def _look_after_others(app: Celery, client: redis.Redis) -> None:
+def _look_after_rollups(app: Celery, client: redis.Redis) -> None:
     for prompt_set in take_idle(client):
         publishing.publish_roll_up(app, prompt_set)
+
+
+def _look_after_others(app: Celery, client: redis.Redis) -> None:
     for trace_id in leases.reap(client, app):
         log.warning("trace %s was lost by a worker and is queued again", trace_id)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from circuitbase.settings import Settings
+from circuitbase.workers.presence import worker_name
 
 LogFormat = Literal["text", "json"]
 
@@ -36,6 +37,7 @@ class WorkerOptions:
         """Returns the Celery settings that hold a worker to these options; its child is sent them too."""
         return {
             "circuitbase_device": self.device,
+            "circuitbase_worker": worker_name(),
             "circuitbase_log_format": self.log_format,
             "task_soft_time_limit": self.time_limit,
             "task_time_limit": self.kill_after,

@@ -11,6 +11,7 @@ from circuitbase.workers.application import STORE_TASK, TRACE_TASK, application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
 from circuitbase.workers.leases import Held
+from circuitbase.workers.presence import worker_name
 from circuitbase.workers.priorities import message_lists, queue_length
 from tests.workers.made_jobs import made_request
 
@@ -102,6 +103,22 @@ def test_a_worker_that_ends_takes_its_leases_back(client: redis.Redis) -> None:
     leases.release(client, [Held("a", TRACE_TASK)])
     leases.release(client, [])
     assert client.zrange(jobs.LEASES, 0, -1) == ["b"]
+
+
+def test_a_worker_vouches_for_no_job_that_another_works_on(client: redis.Redis) -> None:
+    put(client, "a")
+    jobs.move(client, "a", JobState.TRACING, worker="there:2")
+    before = client.zscore(jobs.LEASES, "a")
+    leases.renew(client, [Held("a", TRACE_TASK)])
+    leases.release(client, [Held("a", TRACE_TASK)])
+    assert client.zscore(jobs.LEASES, "a") == before
+
+
+def test_the_lease_of_a_child_that_died_is_taken_back(client: redis.Redis) -> None:
+    put(client, "a")
+    jobs.move(client, "a", JobState.TRACING, worker=worker_name())
+    leases.release(client, [Held("a", TRACE_TASK)])
+    assert [job.trace_id for job in leases.lost(client)] == ["a"]
 
 
 def test_a_job_that_was_just_recorded_is_given_time_to_be_published(
