@@ -65,7 +65,8 @@ def store_trace(self: Task, trace_id: str) -> None:
                 publishing.publish_roll_up(self.app, prompt_set)
 
 
-@shared_task(name=ROLL_UP_TASK, bind=True)
+# acknowledged when it begins: lost with its worker, it is made up for by whoever reads, and no message is left behind
+@shared_task(name=ROLL_UP_TASK, bind=True, acks_late=False)
 def roll_up(self: Task, prompt_set: str) -> None:
     """Adds what is pending to the sums of one prompt set."""
     process = this_process()

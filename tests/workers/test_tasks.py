@@ -11,7 +11,7 @@ from neo4j import Driver
 
 from circuitbase.settings import Settings
 from circuitbase.workers import jobs, tasks
-from circuitbase.workers.application import STORE_TASK, TRACE_TASK, application
+from circuitbase.workers.application import ROLL_UP_TASK, STORE_TASK, TRACE_TASK, application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.job_control import cancel, retry
 from circuitbase.workers.job_request import JobRequest
@@ -158,3 +158,11 @@ def test_what_a_process_left_that_died_while_it_wrote_a_file_goes_when_the_trace
     (found,) = jobs.read(client, [trace_id])
     assert (found.state, found.deaths) == ("stored", 1)
     assert list(file.parent.iterdir()) == [file]
+
+
+def test_only_a_roll_up_is_acknowledged_before_its_end(app: Celery) -> None:
+    assert {name: app.tasks[name].acks_late for name in (TRACE_TASK, STORE_TASK, ROLL_UP_TASK)} == {
+        TRACE_TASK: True,
+        STORE_TASK: True,
+        ROLL_UP_TASK: False,
+    }
