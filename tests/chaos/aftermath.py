@@ -17,9 +17,11 @@ from circuitbase.store.store_files import FileKind, store_files
 from circuitbase.store.trace_store import TraceStore
 from circuitbase.workers import jobs
 from circuitbase.workers.jobs import ACTIVE, JOBS, LEASES, JobState
+from circuitbase.workers.pending_rollups import ROLL_UP_AFTER_SECONDS
 from circuitbase.workers.unfinished import unfinished
 
 POLL_SECONDS = 0.5
+REST_SECONDS = ROLL_UP_AFTER_SECONDS + 3.0  # after which no roll-up is due any more
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,15 @@ def queue_leftovers(client: redis.Redis) -> dict[str, int]:
     }
 
 
-def settled(client: redis.Redis, *, seconds: float) -> bool:
-    """Waits until the queue holds nothing, roll-ups included; returns whether it came to that."""
-    deadline = time.monotonic() + seconds
-    while any(queue_leftovers(client).values()):
-        if time.monotonic() > deadline:
-            return False
+def at_rest(client: redis.Redis, *, seconds: float) -> bool:
+    """Waits until the queue has held nothing for so long that no roll-up comes; returns whether it came to that."""
+    begun = empty_since = time.monotonic()
+    while time.monotonic() - empty_since < REST_SECONDS:
         time.sleep(POLL_SECONDS)
+        if any(queue_leftovers(client).values()):
+            empty_since = time.monotonic()
+        if time.monotonic() - begun > seconds:
+            return False
     return True
 
 

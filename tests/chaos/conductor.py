@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import redis
 
 from circuitbase.workers.jobs import ACTIVE, JobState
+from tests.chaos.aftermath import at_rest
 from tests.chaos.arena import Arena
 from tests.chaos.diary import Diary
-from tests.chaos.killing import kill
+from tests.chaos.killing import Killer
 from tests.chaos.schedule import WORKER_KILLS, Event, Stroke
 from tests.chaos.supervisor import SupervisedWorker
 
@@ -37,7 +38,7 @@ class Conductor:
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
-        self._hits: Counter[str] = Counter()
+        self._killer = Killer(self.client)
 
     def run(self, rounds: Sequence[Sequence[Event]]) -> Counter[Stroke]:
         """Runs all rounds and returns how often each stroke fell; a kill that finds nobody at work is put off."""
@@ -56,9 +57,17 @@ class Conductor:
             fallen[event.stroke] += self._strike(event)
         return fallen
 
+    def await_workers(self, *, seconds: float) -> bool:
+        """Waits until every worker takes messages; returns whether it came to that."""
+        return self._waited(lambda: all(worker.is_ready for worker in self.workers), seconds)
+
     def await_end(self, *, seconds: float) -> bool:
-        """Waits until every job is in a final state; returns whether it came to that."""
-        return self._waited(lambda: not self.client.scard(ACTIVE), seconds)
+        """Waits until every job has ended and the queue is at rest; returns whether it came to that."""
+        ended = self._waited(lambda: not self.client.scard(ACTIVE), seconds)
+        self.diary.note("every job has ended" if ended else "not every job has ended")
+        rests = at_rest(self.client, seconds=seconds)
+        self.diary.note("the queue is at rest" if rests else "the queue is not at rest")
+        return ended and rests
 
     def _strike(self, event: Event) -> bool:
         match event.stroke:
@@ -83,9 +92,9 @@ class Conductor:
         deadline = time.monotonic() + AIM_SECONDS
         while time.monotonic() < deadline:
             for worker in self._random.sample(list(self.workers), len(self.workers)):
-                done = kill(worker, self.client, during=DURING[event.stroke], whole=event.whole, hits=self._hits)
+                done = self._killer.kill(worker, during=DURING[event.stroke], whole=event.whole)
                 if done is not None:
-                    job = f"job {done.trace_id[:ID_WIDTH]} {done.state}" if done.trace_id else "no job"
+                    job = f"job {done.job.trace_id[:ID_WIDTH]} {done.job.state}" if done.job else "no job"
                     self.diary.note(f"{event.stroke}: {done.part} {done.pid} of {done.worker}, {job}")
                     return True
             if not self.client.scard(ACTIVE):

@@ -1,6 +1,5 @@
-"""A database and a queue with nothing in them, between an undisturbed run and a disturbed one."""
+"""A database with nothing in it, between an undisturbed run and a disturbed one."""
 
-import redis
 from neo4j import Driver
 
 BATCH = 20_000
@@ -10,9 +9,8 @@ STATEMENTS = (
 )
 
 
-def empty(driver: Driver, client: redis.Redis, *, database: str) -> None:
-    """Deletes everything that Neo4j and Redis hold, but not the schema's constraints."""
+def empty(driver: Driver, *, database: str) -> None:
+    """Deletes every node and relationship, but not the schema's constraints."""
     for statement in STATEMENTS:
         while driver.execute_query(statement, batch=BATCH, database_=database).records[0]["deleted"]:
             pass
-    client.flushall()

@@ -12,7 +12,6 @@ from pathlib import Path
 import psutil
 
 from tests.chaos.diary import Diary
-from tests.chaos.tasks_held import TaskHeld, tasks_held
 
 LOOK_SECONDS = 0.2
 RESTART_SECONDS = 1.0  # so that a worker that cannot start does not take the machine
@@ -25,30 +24,18 @@ class SupervisedWorker:
     def __init__(self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path) -> None:
         self.name = name
         self.log = log
-        self.lives = 0
-        self._command = [*command, "--log-format", "json"]
+        self._command = list(command)
         self._environment = dict(environment)
-        self._since = 0
 
     def start(self) -> None:
         """Starts its next life."""
-        self.forget()
-        self.lives += 1
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(self._command, stdout=output, stderr=output, env=self._environment)
 
-    def forget(self) -> None:
-        """Takes what the log says so far for the past: that child lives no more."""
-        self._since = self.log.stat().st_size if self.log.exists() else 0
-
-    def held(self) -> list[TaskHeld]:
-        """Returns the tasks that it has received and not ended in this life."""
-        return tasks_held(self._lines())
-
     @property
-    def ready(self) -> bool:
-        """Returns whether it has begun to take messages in this life."""
-        return any(" ready." in line for line in self._lines())
+    def is_ready(self) -> bool:
+        """Returns whether it has begun to take messages, in this life or before."""
+        return b" ready." in self.log.read_bytes()
 
     def child(self) -> psutil.Process | None:
         """Returns the child that runs tasks (the other one only tracks semaphores); None if there is none now."""
@@ -57,11 +44,6 @@ class SupervisedWorker:
                 if "spawn_main" in " ".join(child.cmdline()):
                     return child
         return None
-
-    def _lines(self) -> list[str]:
-        with self.log.open("rb") as file:
-            file.seek(self._since)
-            return file.read().decode(errors="replace").splitlines()
 
 
 @contextmanager

@@ -17,13 +17,12 @@ from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import rollup
 from circuitbase.queries.digest import digest
-from circuitbase.settings import Settings
 from circuitbase.store.trace_file import to_bytes
 from circuitbase.store.trace_store import TraceStore
 from circuitbase.workers import jobs, publishing
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
-from tests.chaos.aftermath import aftermath, settled
+from tests.chaos.aftermath import aftermath
 from tests.chaos.arena import Arena, arena
 from tests.chaos.conductor import Conductor
 from tests.chaos.diary import Diary
@@ -33,10 +32,10 @@ from tests.chaos.supervisor import supervised
 from tests.chaos.synthetic_worker import PROGRAM
 from tests.synthetic import synthetic_traces
 from tests.workers.made_jobs import made_request
-from tests.workers.running import eventually
 
 N_JOBS = 60
 SEED = 6
+PROMPT_SET = "chaos"
 PLAN = Plan(
     rounds=6,
     strokes={
@@ -60,10 +59,9 @@ def own_arena(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Arena]:
         yield opened
 
 
-def undisturbed(driver: Driver, traces: list[Trace], settings: Settings, folder: Path) -> str:
+def undisturbed(driver: Driver, traces: list[Trace], database: str, folder: Path) -> str:
     """Returns the digest of a database that holds the traces, without any queue."""
     store = TraceStore(str(folder / "undisturbed"))
-    database = settings.neo4j_database
     put_into_set(driver, traces, database)
     for trace in traces:
         store.save(trace)
@@ -74,7 +72,7 @@ def undisturbed(driver: Driver, traces: list[Trace], settings: Settings, folder:
 
 def put_into_set(driver: Driver, traces: list[Trace], database: str) -> None:
     entries = [SetPrompt(trace.metadata.prompt_id, trace.metadata.prompt) for trace in traces]
-    put_prompts(driver, "chaos", entries, database=database)
+    put_prompts(driver, PROMPT_SET, entries, database=database)
 
 
 def test_every_trace_is_stored_once_whatever_is_killed_or_cut_off(own_arena: Arena, tmp_path: Path) -> None:
@@ -84,26 +82,31 @@ def test_every_trace_is_stored_once_whatever_is_killed_or_cut_off(own_arena: Are
     command = [sys.executable, *PROGRAM, "worker", "--queues", "trace,ingest", "--device", "cpu"]
     workers = [own_arena.worker(name, command) for name in ("one", "two")]
 
-    with open_driver(settings) as driver, open_redis(settings) as client, application(settings) as app:
-        wanted = undisturbed(driver, traces, settings, tmp_path)
-        empty(driver, client, database=database)
+    store = TraceStore(settings.store_url)
+
+    with (
+        supervised(workers, diary),
+        open_driver(settings) as driver,
+        open_redis(settings) as client,
+        application(settings) as app,
+    ):
+        wanted = undisturbed(driver, traces, database, tmp_path)  # while the workers start
+        empty(driver, database=database)
         put_into_set(driver, traces, database)
 
         def queue_jobs(number: int) -> int:
             seeds = range(number, N_JOBS, PLAN.rounds)
             requests = [(traces[seed].metadata.trace_id, made_request(str(seed))) for seed in seeds]
-            jobs.put(client, requests, prompt_set="chaos")
+            jobs.put(client, requests, prompt_set=PROMPT_SET)
             publishing.publish_again(app, list(jobs.read(client, [trace_id for trace_id, _ in requests])))
             return len(requests)
 
-        with supervised(workers, diary):
-            eventually(lambda: all(worker.ready for worker in workers), seconds=PATIENCE_SECONDS)
-            conductor = Conductor(own_arena, workers, client, diary, queue_jobs, seed=SEED)
-            fallen = conductor.run(drawn(PLAN, seed=SEED))
-            assert conductor.await_end(seconds=PATIENCE_SECONDS), told(diary, client)
-            settled(client, seconds=60)
+        conductor = Conductor(own_arena, workers, client, diary, queue_jobs, seed=SEED)
+        assert conductor.await_workers(seconds=PATIENCE_SECONDS)
+        fallen = conductor.run(drawn(PLAN, seed=SEED))
+        assert conductor.await_end(seconds=PATIENCE_SECONDS), told(diary, client)
         files = {trace.metadata.trace_id: to_bytes(trace) for trace in traces}
-        found = aftermath(driver, client, store=TraceStore(settings.store_url), database=database, files=files)
+        found = aftermath(driver, client, store=store, database=database, files=files)
     assert fallen == PLAN.strokes, diary.path.read_text()
     assert (found.stored_once, found.others) == (N_JOBS, 0)
     assert found.leftovers.total == 0, f"{found.leftovers}\n{diary.path.read_text()}"
