@@ -22,8 +22,9 @@ from circuitbase.workers.connection import open_redis
 from circuitbase.workers.estimate import Estimate, estimate
 from circuitbase.workers.intake import AskedTarget, intake
 from circuitbase.workers.leases import republish_lost
+from circuitbase.workers.places import absolute
 from circuitbase.workers.priorities import DEFAULT_PRIORITY
-from circuitbase.workers.queueing import Queueing, absolute, queue_all
+from circuitbase.workers.queueing import Queueing, queue_all
 
 
 @dataclass(frozen=True)

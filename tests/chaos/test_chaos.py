@@ -22,6 +22,7 @@ from circuitbase.store.trace_store import TraceStore
 from circuitbase.workers import jobs, publishing
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
+from circuitbase.workers.job_request import JobRequest
 from tests.chaos.aftermath import aftermath
 from tests.chaos.arena import Arena, arena
 from tests.chaos.conductor import Conductor
@@ -96,7 +97,7 @@ def test_every_trace_is_stored_once_whatever_is_killed_or_cut_off(own_arena: Are
 
         def queue_jobs(number: int) -> int:
             seeds = range(number, N_JOBS, PLAN.rounds)
-            requests = [(traces[seed].metadata.trace_id, made_request(str(seed))) for seed in seeds]
+            requests = [(traces[seed].metadata.trace_id, request(seed)) for seed in seeds]
             jobs.put(client, requests, prompt_set=PROMPT_SET)
             publishing.publish_again(app, list(jobs.read(client, [trace_id for trace_id, _ in requests])))
             return len(requests)
@@ -111,6 +112,11 @@ def test_every_trace_is_stored_once_whatever_is_killed_or_cut_off(own_arena: Are
     assert (found.stored_once, found.others) == (N_JOBS, 0)
     assert found.leftovers.total == 0, f"{found.leftovers}\n{diary.path.read_text()}"
     assert found.digest == wanted
+
+
+def request(seed: int) -> JobRequest:
+    """Returns the request for the trace of a seed, from one of two models, so of one of two queues."""
+    return made_request(str(seed), model=f"/models/{seed // PLAN.rounds % 2}")
 
 
 def told(diary: Diary, client: redis.Redis) -> str:
