@@ -88,7 +88,7 @@ def plan(n_prompts: int) -> Plan:
     """Returns the plan for so many prompts."""
     strokes = {stroke: scaled(count, n_prompts) for stroke, count in STROKES.items()}
     return Plan(
-        rounds=max(1, n_prompts // PROMPTS_OF_A_ROUND),
+        rounds=max(2, n_prompts // PROMPTS_OF_A_ROUND),
         strokes=strokes,
         whole=round(WHOLE_SHARE * sum(strokes[stroke] for stroke in WORKER_KILLS)),
         longest_pause=LONGEST_PAUSE,
@@ -107,7 +107,9 @@ def measurements(calm: Run, wild: Run, *, n_prompts: int) -> list[Measurement]:
     return [
         Measurement("traces stored, each once", left.stored_once, "traces", goal=n_prompts),
         Measurement("other traces", left.others, "traces", goal=0, better="lower"),
-        Measurement("digest equals that of the undisturbed run", left.digest == calm.left.digest, "1 or 0", goal=1),
+        Measurement(
+            "digest equals that of the undisturbed run", float(left.digest == calm.left.digest), "1 or 0", goal=1
+        ),
         Measurement("leftovers of all kinds", left.leftovers.total, "things", goal=0, better="lower"),
         *(
             Measurement(stroke.value, wild.fallen[stroke], "times", goal=scaled(goal, n_prompts))

@@ -17,7 +17,7 @@ from tests.chaos.schedule import WORKER_KILLS, Event, Stroke
 from tests.chaos.supervisor import SupervisedWorker
 
 DURING = {Stroke.KILL_TRACING: JobState.TRACING, Stroke.KILL_STORING: JobState.STORING, Stroke.KILL_ANY: None}
-AIM_SECONDS = 20.0  # after which a kill that found nobody at work is put off to the next round
+AIM_SECONDS = 60.0  # after which a kill that found nobody at work is put off to the next round
 POLL_SECONDS = 0.02
 ID_WIDTH = 12
 

@@ -40,7 +40,8 @@ class Event:
 class Plan:
     """How often each stroke falls, over so many rounds; `whole` of the kills take a worker's parent too.
 
-    In every round prompts are queued first. `longest_pause` and `longest_away` in seconds.
+    In every round prompts are queued first; the last is for kills that were put off for want of anybody at
+    work. `longest_pause` and `longest_away` in seconds.
     """
 
     rounds: int
@@ -64,4 +65,5 @@ def drawn(plan: Plan, *, seed: int) -> list[list[Event]]:
         frozen = stroke in CUTS and strokes[:place].count(stroke) % 2 == 0
         events.append(Event(stroke=stroke, pause=pause, away=away, whole=place in whole, frozen=frozen))
     generator.shuffle(events)
-    return [events[number :: plan.rounds] for number in range(plan.rounds)]
+    struck = plan.rounds - 1
+    return [*(events[number::struck] for number in range(struck)), []]
