@@ -13,9 +13,9 @@ from circuitbase.services import processes
 from circuitbase.settings import Settings
 from tests.chaos.proxy import HOST, Proxy, open_proxy
 from tests.chaos.supervisor import SupervisedWorker, environment_with
+from tests.service_guard import small_services
 
 Name = Literal["redis", "neo4j"]
-ANY_PORTS = services.Ports(bolt=0, http=0, redis=0)
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Arena:
 
     def start_again(self) -> None:
         """Starts what was killed, on its data and its ports, and waits until it answers."""
-        services.up(self.settings, memory=services.SMALL, ports=ANY_PORTS)
+        services.up(self.settings, memory=services.SMALL)
 
     def cut(self, name: Name, *, frozen: bool, seconds: float) -> None:
         """Cuts the way to a service for so long."""
@@ -68,12 +68,9 @@ class Arena:
 def arena(folder: Path) -> Iterator[Arena]:
     """Starts services in a folder, and proxies in front of them; all are ended after the block."""
     settings = Settings(home=folder / "home", store=str(folder / "store"), neo4j_uri=None, redis_url=None)
-    try:
-        services.up(settings, memory=services.SMALL, ports=ANY_PORTS)
+    with small_services(settings):
         bolt = urlsplit(settings.neo4j_connection()[0]).port
         redis = urlsplit(settings.redis_connection()).port
         assert bolt is not None and redis is not None
         with open_proxy(redis) as before_redis, open_proxy(bolt) as before_neo4j:
             yield Arena(settings, folder, {"redis": before_redis, "neo4j": before_neo4j})
-    finally:
-        services.down(settings)
