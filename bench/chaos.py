@@ -54,7 +54,7 @@ def main() -> None:
     """Runs both, prints a table and writes the rows with a goal to --json."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--prompts", type=int, default=PROMPTS)
-    parser.add_argument("--workers", type=int, default=4)
+    parser.add_argument("--workers", type=int, default=4, help="at least 2; two of four store, the others trace")
     parser.add_argument("--seed", type=int, default=6)
     parser.add_argument("--log", type=Path, default=Path("chaos.log"), help="write what fell on whom here")
     parser.add_argument("--json", type=Path, help="write the measurements that have a goal here")

@@ -20,7 +20,7 @@ from tests.chaos.emptying import empty
 from tests.chaos.schedule import Event, Stroke
 from tests.chaos.supervisor import supervised
 
-ENOUGH_INGEST_WORKERS = 2
+MOST_INGEST_WORKERS = 2
 PATIENCE_SECONDS = 1800.0
 
 
@@ -74,11 +74,11 @@ def run(
 
 
 def names(workers: int) -> list[str]:
-    """Returns a name for each worker; the first two store, too."""
-    return [f"{'both' if number < ENOUGH_INGEST_WORKERS else 'trace'}-{number + 1}" for number in range(workers)]
+    """Returns a name for each worker: one or two of them store, and the others trace."""
+    ingest = min(MOST_INGEST_WORKERS, workers // 2)
+    return [f"{'ingest' if number < ingest else 'trace'}-{number + 1}" for number in range(workers)]
 
 
 def command(name: str) -> list[str]:
     """Returns the command line of a worker of that name."""
-    queues = "trace,ingest" if name.startswith("both") else "trace"
-    return [sys.executable, "-m", "circuitbase", "worker", "--queues", queues, "--device", "cpu"]
+    return [sys.executable, "-m", "circuitbase", "worker", "--queues", name.partition("-")[0], "--device", "cpu"]

@@ -26,6 +26,7 @@ class SupervisedWorker:
         self.log = log
         self._command = list(command)
         self._environment = dict(environment)
+        log.write_bytes(b"")
 
     def start(self) -> None:
         """Starts its next life."""
