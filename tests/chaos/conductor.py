@@ -17,7 +17,8 @@ from tests.chaos.schedule import WORKER_KILLS, Event, Stroke
 from tests.chaos.supervisor import SupervisedWorker
 
 DURING = {Stroke.KILL_TRACING: JobState.TRACING, Stroke.KILL_STORING: JobState.STORING, Stroke.KILL_ANY: None}
-AIM_SECONDS = 60.0  # after which a kill that found nobody at work is put off to the next round
+AIM_SECONDS = 30.0  # after which a kill that found nobody at work is put off to the next round
+LAST_AIM_SECONDS = 300.0  # for those that are left when all is queued; they give up when every job has ended
 POLL_SECONDS = 0.02
 ID_WIDTH = 12
 
@@ -53,8 +54,8 @@ class Conductor:
                     fallen[event.stroke] += 1
                 else:
                     put_off.append(event)
-        for event in put_off:
-            fallen[event.stroke] += self._strike(event)
+        for event in put_off:  # kills alone are ever put off
+            fallen[event.stroke] += self._kill_worker(event, seconds=LAST_AIM_SECONDS)
         return fallen
 
     def await_workers(self, *, seconds: float) -> bool:
@@ -72,7 +73,7 @@ class Conductor:
     def _strike(self, event: Event) -> bool:
         match event.stroke:
             case stroke if stroke in WORKER_KILLS:
-                return self._kill_worker(event)
+                return self._kill_worker(event, seconds=AIM_SECONDS)
             case Stroke.KILL_REDIS | Stroke.KILL_NEO4J:
                 name = "redis" if event.stroke is Stroke.KILL_REDIS else "neo4j"
                 self.diary.note(f"{event.stroke}: process {self.arena.kill(name)}, away for {event.away:.1f} s")
@@ -88,8 +89,8 @@ class Conductor:
                 self.diary.note(f"the way to {name} is open again")
         return True
 
-    def _kill_worker(self, event: Event) -> bool:
-        deadline = time.monotonic() + AIM_SECONDS
+    def _kill_worker(self, event: Event, *, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             for worker in self._random.sample(list(self.workers), len(self.workers)):
                 done = self._killer.kill(worker, during=DURING[event.stroke], whole=event.whole)
