@@ -7,14 +7,16 @@ PYTHON := $(BIN)/python
 STAMP := $(VENV)/installed
 UV := UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --python $(PYTHON)
 
-.PHONY: help install java demo test down lint format types docs atlas bench bench-attribution bench-components bench-jobs
+.PHONY: help install java demo test down lint format types docs atlas bench \
+	bench-attribution bench-components bench-jobs bench-chaos
 
 help:
 	@echo "make demo     install, start services, trace the packaged prompts, show what they share"
 	@echo "make test     install, run all tests on services of their own (ARGS='-k name' picks some)"
 	@echo "make down     stop what make demo started"
 	@echo "make install  $(VENV) with everything, Neo4j fetched and verified"
-	@echo "make lint, format, types, docs, atlas, bench, bench-attribution, bench-components, bench-jobs    for those who change the code"
+	@echo "make lint, format, types, docs, atlas    for those who change the code"
+	@echo "make bench, bench-attribution, bench-components, bench-jobs, bench-chaos    what is measured"
 
 demo: install
 	$(BIN)/circuitbase demo $(ARGS)
@@ -77,6 +79,9 @@ bench-jobs: install
 
 bench-components: install
 	$(PYTHON) bench/components.py $(ARGS)
+
+bench-chaos: install
+	$(PYTHON) bench/chaos.py $(ARGS)
 
 # Beside circuit-tracer, which it installs into an environment of its own.
 bench-attribution: install

@@ -10,8 +10,6 @@ store of its own, and the settings it sees are those alone.
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,20 +18,11 @@ import pytest
 import redis
 from neo4j import Driver, GraphDatabase
 
-from circuitbase import services
 from circuitbase.settings import Settings, load_settings
+from tests.service_guard import small_services
 
 KEPT = {"CIRCUITBASE_CACHE", "CIRCUITBASE_MAVEN_URL"}  # where Neo4j's jars are and come from
 BATCH = 20_000
-
-# Stops the services when the other end of its input is closed, by this process or by its death.
-GUARD = """
-import pathlib, sys
-sys.stdin.read()
-from circuitbase import services
-from circuitbase.settings import Settings
-services.down(Settings(home=pathlib.Path(sys.argv[1])))
-"""
 
 _config_folder: list[str] = []
 
@@ -68,15 +57,9 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def service_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Boots the session's services; a missing Java or jar fails every test that needs them."""
     home = tmp_path_factory.mktemp("services")
-    private = Settings(home=home, store=str(home / "store"))
-    guard = subprocess.Popen([sys.executable, "-c", GUARD, home], stdin=subprocess.PIPE, start_new_session=True)
-    try:
-        services.up(private, memory=services.SMALL, ports=services.Ports(bolt=0, http=0, redis=0))
+    with small_services(Settings(home=home, store=str(home / "store"))):
         yield home
-    finally:
-        services.down(private)
-        guard.communicate()
-        shutil.rmtree(home)
+    shutil.rmtree(home)
 
 
 @pytest.fixture

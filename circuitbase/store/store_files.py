@@ -67,6 +67,16 @@ def remove_file(store: TraceStore, file: StoredFile) -> bool:
     return True
 
 
+def remove_leftovers(store: TraceStore, trace_id: str) -> int:
+    """Removes what writes of one trace's file left that were cut short; returns how many files.
+
+    For a caller that knows of nobody who writes that file now.
+    """
+    start = f".{trace_id}{SUFFIX}."
+    left = [file for file in store_files(store) if file.path.rsplit("/", 1)[-1].startswith(start)]
+    return sum(remove_file(store, file) for file in left)
+
+
 def _files(entries: list[dict[str, Any]]) -> Iterator[StoredFile]:
     for entry in entries:
         if entry["type"] != "file":

@@ -9,6 +9,7 @@ from celery import Task, shared_task
 from circuitbase.errors import TraceFileError
 from circuitbase.ingest import trace_writer
 from circuitbase.queries import rollup
+from circuitbase.store.store_files import remove_leftovers
 from circuitbase.workers import jobs, publishing
 from circuitbase.workers.application import ROLL_UP_TASK, STORE_TASK, TRACE_TASK
 from circuitbase.workers.failures import failures_recorded, is_transient, reason
@@ -56,13 +57,16 @@ def store_trace(self: Task, trace_id: str) -> None:
             raise
         about(model=trace.metadata.model.id)
         trace_writer.store_trace(process.driver, trace, database=process.settings.neo4j_database)
+        if job.deaths:
+            remove_leftovers(process.store, trace_id)  # of a process that died while it wrote the file
         jobs.move(process.redis, trace_id, JobState.STORED, worker=process.worker)
         for prompt_set in job.prompt_sets:
             if note_stored(process.redis, prompt_set):
                 publishing.publish_roll_up(self.app, prompt_set)
 
 
-@shared_task(name=ROLL_UP_TASK, bind=True)
+# acknowledged when it begins: lost with its worker, it is made up for by whoever reads, and no message is left behind
+@shared_task(name=ROLL_UP_TASK, bind=True, acks_late=False)
 def roll_up(self: Task, prompt_set: str) -> None:
     """Adds what is pending to the sums of one prompt set."""
     process = this_process()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 import redis
@@ -10,12 +11,14 @@ from neo4j import Driver
 
 from circuitbase.settings import Settings
 from circuitbase.workers import jobs, tasks
-from circuitbase.workers.application import TRACE_TASK, application
+from circuitbase.workers.application import ROLL_UP_TASK, STORE_TASK, TRACE_TASK, application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.job_control import cancel, retry
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.jobs import Job, JobState
+from circuitbase.workers.process import WorkerProcess
 from circuitbase.workers.routing import queue_length
+from tests.synthetic import synthetic_trace
 from tests.workers.made_jobs import made_request
 
 
@@ -135,3 +138,31 @@ def test_a_job_whose_processes_died_three_times_is_dead(client: redis.Redis, app
     assert (job(client).state, process.saved) == ("dead", [])
     assert "3 processes died tracing it" in str(job(client).error)
     assert (client.scard(jobs.ACTIVE), client.zcard(jobs.LEASES)) == (0, 0)
+
+
+def test_what_a_process_left_that_died_while_it_wrote_a_file_goes_when_the_trace_is_stored(
+    client: redis.Redis, app: Celery, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = WorkerProcess(settings, device="cpu", worker="here:1")
+    monkeypatch.setattr(tasks, "this_process", lambda: process)
+    trace = synthetic_trace(7)
+    trace_id = trace.metadata.trace_id
+    file = Path(process.store.save(trace))
+    leftover = file.with_name(f".{file.name}.half")
+    leftover.write_bytes(b"half")
+    jobs.put(client, [(trace_id, made_request())], prompt_set="capitals")
+    for state in (JobState.TRACING, JobState.TRACING, JobState.TRACED):
+        jobs.move(client, trace_id, state, worker=process.worker)
+    app.tasks[STORE_TASK].apply(args=(trace_id,))
+    process.close()
+    (found,) = jobs.read(client, [trace_id])
+    assert (found.state, found.deaths) == ("stored", 1)
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_only_a_roll_up_is_acknowledged_before_its_end(app: Celery) -> None:
+    assert {name: app.tasks[name].acks_late for name in (TRACE_TASK, STORE_TASK, ROLL_UP_TASK)} == {
+        TRACE_TASK: True,
+        STORE_TASK: True,
+        ROLL_UP_TASK: False,
+    }
