@@ -8,6 +8,9 @@ from circuitbase.workers.application import INGEST_QUEUE, ROLL_UP_TASK, STORE_TA
 from circuitbase.workers.jobs import Job, JobState
 from circuitbase.workers.priorities import DEFAULT_PRIORITY, broker_priority
 
+# A task keeps to the limits of the worker that runs it: a message would else carry those of the one that sent it.
+OWN_LIMITS = {"time_limit": None, "soft_time_limit": None}
+
 
 def publish_jobs(app: Celery, jobs: Iterable[tuple[str, JobState]], *, priority: int = DEFAULT_PRIORITY) -> None:
     """Publishes the next task of each job, all of one priority: to trace it, or to store what was traced."""
@@ -22,6 +25,7 @@ def publish_jobs(app: Celery, jobs: Iterable[tuple[str, JobState]], *, priority:
                 priority=broker_priority(priority),
                 producer=producer,
                 ignore_result=True,
+                **OWN_LIMITS,
             )
 
 
@@ -42,4 +46,5 @@ def publish_roll_up(app: Celery, prompt_set: str) -> None:
         queue=INGEST_QUEUE,
         priority=broker_priority(DEFAULT_PRIORITY),
         ignore_result=True,
+        **OWN_LIMITS,
     )
