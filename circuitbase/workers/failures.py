@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 from neo4j.exceptions import ConnectionAcquisitionTimeoutError, DriverError, IncompleteCommit, Neo4jError
 
 from circuitbase.errors import CircuitbaseError, ServiceError
+from circuitbase.store.store_errors import will_pass
 from circuitbase.workers import jobs
 from circuitbase.workers.jobs import JobState
 from circuitbase.workers.out_of_memory import is_out_of_memory, let_go
@@ -90,7 +91,7 @@ def is_transient(error: BaseException) -> bool:
         return True
     if isinstance(error, Neo4jError | DriverError):
         return error.is_retryable() or isinstance(error, ALSO_RETRYABLE)
-    if isinstance(error, TRANSIENT):
+    if isinstance(error, TRANSIENT) or will_pass(error):
         return True
     return error.__cause__ is not None and is_transient(error.__cause__)
 
