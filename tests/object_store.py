@@ -25,6 +25,7 @@ def object_store() -> Iterator[str]:
     host, port = server.get_host_and_port()
     address = f"http://{host}:{port}"
     try:
+        _tell(address, "reset", b"")  # all servers of one process hold the same
         client = boto3.client(
             "s3",
             endpoint_url=address,
@@ -57,11 +58,11 @@ def use(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
 @contextmanager
 def keys_checked(address: str) -> Iterator[None]:
     """Lets the server refuse unknown keys, as all are here, while the block runs."""
-    _set_unchecked(address, b"0")
+    _tell(address, "reset-auth", b"0")
     try:
         yield
     finally:
-        _set_unchecked(address, b"inf")
+        _tell(address, "reset-auth", b"inf")
 
 
 @contextmanager
@@ -105,7 +106,7 @@ def log_requests(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, logger=REQUESTS)
 
 
-def _set_unchecked(address: str, actions: bytes) -> None:
-    asked = Request(f"{address}/moto-api/reset-auth", data=actions, headers={"Content-Type": "text/plain"})
+def _tell(address: str, what: str, content: bytes) -> None:
+    asked = Request(f"{address}/moto-api/{what}", data=content, headers={"Content-Type": "text/plain"})
     with urlopen(asked) as answer:
         answer.read()
