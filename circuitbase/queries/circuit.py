@@ -14,6 +14,8 @@ from neo4j import Session
 from circuitbase.errors import InputError
 from circuitbase.queries.intervals import Interval, wilson
 from circuitbase.queries.rollup_choice import ChosenRollup
+from circuitbase.queries.rollup_sums import RollupSums
+from circuitbase.queries.sum_rows import edge_rows, unit_rows
 
 Rank = Literal["influence", "share"]
 MIN_PRESENCE = 0.3  # of about 100 prompts, one published rule (2607.14791)
@@ -145,6 +147,34 @@ def global_circuit(
         edges=tuple(edges),
         n_units=_count(session, _COUNT_UNITS, rollup=rollup.id, least=least),
         n_edges=_count(session, _COUNT_EDGES, rollup=rollup.id, least=least),
+    )
+
+
+def circuit_of_sums(
+    session: Session,
+    sums: RollupSums,
+    chosen: ChosenRollup,
+    *,
+    min_presence: float = MIN_PRESENCE,
+    by: Rank = "influence",
+    max_units: int = 1000,
+    max_edges: int = 5000,
+) -> GlobalCircuit:
+    """Returns the same of sums that are not in the database; `chosen` says what they are of."""
+    least = least_traces(chosen.traces, min_presence=min_presence)
+    units = unit_rows(session, sums, least=least)
+    edges = [_edge({**row, "sums": row}, traces=chosen.traces) for row in edge_rows(session, sums, least=least)]
+    edges.sort(
+        key=lambda edge: (-(edge.mean_share if by == "share" else edge.mean_influence), edge.source, edge.target)
+    )
+    return GlobalCircuit(
+        rollup=chosen,
+        min_presence=min_presence,
+        by=by,
+        units=tuple(_unit(row, traces=chosen.traces) for row in units[:max_units]),
+        edges=tuple(edges[:max_edges]),
+        n_units=len(units),
+        n_edges=len(edges),
     )
 
 

@@ -14,6 +14,9 @@ from neo4j import Session
 from circuitbase.queries.circuit import MIN_PRESENCE, least_traces
 from circuitbase.queries.intervals import Interval, log_odds_ratio, wilson
 from circuitbase.queries.rollup_choice import ChosenRollup
+from circuitbase.queries.rollup_sums import RollupSums
+from circuitbase.queries.selection import Selection, as_chosen
+from circuitbase.queries.sum_rows import edge_rows, unit_rows
 from circuitbase.schema.identity import drives_key
 
 Leaning = Literal["first", "second", "neither"]
@@ -46,11 +49,17 @@ _EDGES_BY_KEY = f"""
 UNWIND $keys AS key
 MATCH (source:Unit)-[sums:DRIVES {{key: key}}]->(target:Unit)
 {_SUMS}"""
-_LENGTHS = """
-MATCH (prompt:Prompt)<-[:OF_PROMPT]-(trace:Trace)-[:SUMMED_IN]->(:Rollup {id: $rollup})
+_AVERAGES = """
 RETURN avg(prompt.n_tokens) AS tokens, avg(trace.n_active) AS active_features, avg(trace.n_nodes) AS nodes,
        avg(trace.n_edges) AS edges, avg(trace.replacement_score) AS replacement_score
 """
+_LENGTHS = f"""
+MATCH (prompt:Prompt)<-[:OF_PROMPT]-(trace:Trace)-[:SUMMED_IN]->(:Rollup {{id: $rollup}})
+{_AVERAGES}"""
+_LENGTHS_OF_TRACES = f"""
+UNWIND $traces AS id
+MATCH (prompt:Prompt)<-[:OF_PROMPT]-(trace:Trace {{id: id}})
+{_AVERAGES}"""
 
 
 @dataclass(frozen=True)
@@ -195,13 +204,56 @@ def contrast(
         first=_summary(session, first),
         second=_summary(session, second),
         min_presence=min_presence,
-        units=tuple(sorted(units, key=lambda unit: _rank(unit.presence, unit.id))),
-        edges=tuple(
-            sorted(
-                _edges(session, first, second, least=least), key=lambda e: _rank(e.presence, f"{e.source}|{e.target}")
-            )
-        ),
+        units=_ranked_units(units),
+        edges=_ranked_edges(_edges(session, first, second, least=least)),
     )
+
+
+def contrast_of_sums(
+    session: Session,
+    first: tuple[Selection, RollupSums],
+    second: tuple[Selection, RollupSums],
+    *,
+    min_presence: float = MIN_PRESENCE,
+) -> Contrast:
+    """Returns the same for two selections whose sums are not in the database."""
+    chosen = [as_chosen(selection) for selection, _ in (first, second)]
+    least = min(least_traces(each.traces, min_presence=min_presence) for each in chosen)
+    unit_sums = [{row["id"]: row for row in unit_rows(session, sums, least=1)} for _, sums in (first, second)]
+    units = [
+        ContrastUnit(
+            id=id,
+            name=(unit_sums[0].get(id) or unit_sums[1][id])["name"],
+            kind=(unit_sums[0].get(id) or unit_sums[1][id])["kind"],
+            presence=_presence(a, chosen[0].traces, b, chosen[1].traces),
+            first_influence=unit_sums[0].get(id, {}).get("influence_sum", 0.0) / chosen[0].traces,
+            second_influence=unit_sums[1].get(id, {}).get("influence_sum", 0.0) / chosen[1].traces,
+        )
+        for id in sorted(unit_sums[0].keys() | unit_sums[1].keys())
+        for a, b in [[side.get(id, {}).get("traced", 0) for side in unit_sums]]
+        if a + b >= least
+    ]
+    found = [{_ends(row): row for row in edge_rows(session, sums, least=1)} for _, sums in (first, second)]
+    edges = [
+        _edge(found[0].get(ends), found[1].get(ends), chosen[0], chosen[1])
+        for ends in found[0].keys() | found[1].keys()
+        if _traces(found[0].get(ends)) + _traces(found[1].get(ends)) >= least
+    ]
+    return Contrast(
+        first=_summary(session, chosen[0], traces=[trace.id for trace in first[0].traces]),
+        second=_summary(session, chosen[1], traces=[trace.id for trace in second[0].traces]),
+        min_presence=min_presence,
+        units=_ranked_units(units),
+        edges=_ranked_edges(edges),
+    )
+
+
+def _ranked_units(units: list[ContrastUnit]) -> tuple[ContrastUnit, ...]:
+    return tuple(sorted(units, key=lambda unit: _rank(unit.presence, unit.id)))
+
+
+def _ranked_edges(edges: list[ContrastEdge]) -> tuple[ContrastEdge, ...]:
+    return tuple(sorted(edges, key=lambda edge: _rank(edge.presence, f"{edge.source}|{edge.target}")))
 
 
 def _edges(session: Session, first: ChosenRollup, second: ChosenRollup, *, least: int) -> list[ContrastEdge]:
@@ -277,8 +329,11 @@ def _traces(row: Mapping[str, Any] | None) -> int:
     return row["traces"] if row else 0
 
 
-def _summary(session: Session, rollup: ChosenRollup) -> SetSummary:
-    row = session.run(_LENGTHS, rollup=rollup.id).single(strict=True)
+def _summary(session: Session, rollup: ChosenRollup, *, traces: list[str] | None = None) -> SetSummary:
+    if traces is None:
+        row = session.run(_LENGTHS, rollup=rollup.id).single(strict=True)
+    else:
+        row = session.run(_LENGTHS_OF_TRACES, traces=traces).single(strict=True)
     return SetSummary(
         rollup=rollup,
         mean_tokens=row["tokens"],

@@ -14,6 +14,7 @@ from circuitbase.workers.batches import batches
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.job_scripts import MOVE, PUT
 from circuitbase.workers.priorities import DEFAULT_PRIORITY
+from circuitbase.workers.routing import record_queues
 
 LEASE_SECONDS = 30.0
 READ_BATCH = 1000
@@ -74,6 +75,7 @@ def put(
 
     A job that is under way keeps its priority.
     """
+    record_queues(client, (request for _, request in requests))
     script = client.register_script(PUT)
     pipeline = client.pipeline(transaction=False)
     for trace_id, request in requests:

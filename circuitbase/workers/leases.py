@@ -13,11 +13,12 @@ import redis
 from celery import Celery
 
 from circuitbase.workers import jobs, publishing
-from circuitbase.workers.application import QUEUES, STORE_TASK
+from circuitbase.workers.application import STORE_TASK
 from circuitbase.workers.jobs import ACTIVE, LEASE_SECONDS, LEASES, Job, JobState
 from circuitbase.workers.leftovers import sweep
 from circuitbase.workers.presence import worker_name
-from circuitbase.workers.priorities import queue_length, waiting_messages
+from circuitbase.workers.priorities import messages_in, waiting_messages
+from circuitbase.workers.routing import every_queue, forget_idle, record_queues
 
 GRACE_SECONDS = 15.0  # between recording and publishing, and between a worker's receipt and its first lease
 REAP_EVERY_SECONDS = 10
@@ -73,7 +74,7 @@ def lost(client: redis.Redis) -> list[Job]:
     """Returns the jobs under way that neither a queue nor a worker holds."""
     now = _now(client)
     client.zremrangebyscore(LEASES, "-inf", now)
-    waiting = sum(queue_length(client, queue) for queue in QUEUES)
+    waiting = sum(messages_in(client, queue) for queue in every_queue(client))
     if int(client.scard(ACTIVE)) <= waiting + int(client.zcard(LEASES)):
         return []  # reading a long queue is worth it only when something is missing
     held = set(client.zrange(LEASES, 0, -1)) | set(_queued_ids(client))
@@ -84,6 +85,7 @@ def lost(client: redis.Redis) -> list[Job]:
 def republish_lost(client: redis.Redis, app: Celery) -> list[str]:
     """Sends the messages of lost jobs again and returns their trace ids."""
     found = lost(client)
+    record_queues(client, (job.request for job in found))
     publishing.publish_again(app, found)
     return [job.trace_id for job in found]
 
@@ -93,11 +95,12 @@ def reap(client: redis.Redis, app: Celery) -> list[str]:
     if not client.set(_REAPER, "1", nx=True, ex=REAP_EVERY_SECONDS):
         return []
     sweep(client)
+    forget_idle(client)
     return republish_lost(client, app)
 
 
 def _queued_ids(client: redis.Redis) -> Iterator[str]:
-    for queue in QUEUES:
+    for queue in every_queue(client):
         for message in waiting_messages(client, queue, page=PAGE):
             yield json.loads(message)["headers"]["id"]
 

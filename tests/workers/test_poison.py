@@ -11,6 +11,7 @@ from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
 from circuitbase.workers.publishing import publish_jobs
+from circuitbase.workers.routing import trace_queue
 from tests.cli.running import rows
 from tests.workers.made_jobs import made_request
 from tests.workers.poisonous import FATAL_TO_STORE, PROGRAM, computed, good_prompt, good_trace
@@ -74,5 +75,6 @@ def queue(settings: Settings, prompts: dict[str, str]) -> None:
     ids = sorted(prompts)
     random.Random(0).shuffle(ids)
     with open_redis(settings) as client, application(settings) as app:
-        jobs.put(client, [(trace_id, made_request(prompts[trace_id])) for trace_id in ids], prompt_set="mixed")
-        publish_jobs(app, [(trace_id, JobState.QUEUED) for trace_id in ids])
+        requests = [(trace_id, made_request(prompts[trace_id])) for trace_id in ids]
+        jobs.put(client, requests, prompt_set="mixed")
+        publish_jobs(app, [(trace_id, JobState.QUEUED) for trace_id in ids], queue=trace_queue(requests[0][1]))

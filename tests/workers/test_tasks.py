@@ -15,7 +15,7 @@ from circuitbase.workers.connection import open_redis
 from circuitbase.workers.job_control import cancel, retry
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.jobs import Job, JobState
-from circuitbase.workers.priorities import queue_length
+from circuitbase.workers.routing import queue_length
 from tests.workers.made_jobs import made_request
 
 
