@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-import redis
 from neo4j import Driver
 
 from circuitbase.errors import InputError, ModelError, PromptFileError
@@ -16,8 +15,7 @@ from circuitbase.tracing.options import TraceOptions
 from circuitbase.workers import jobs, queueing
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.priorities import messages_in
-from circuitbase.workers.routing import trace_queues
+from circuitbase.workers.routing import queue_length
 from circuitbase.workers.submission import Asked, submit
 from tests.tiny_models import write_tiny_dictionary
 from tests.workers.submitting import count, lines
@@ -91,7 +89,7 @@ def test_what_was_stored_after_the_first_look_is_not_queued_again(
         (job,) = jobs.read(client, found.under_way)
         store_trace(database, made_trace(job.request), database="neo4j")
         jobs.move(client, job.trace_id, JobState.STORED)
-        before = trace_messages(client)
+        before = queue_length(client, "trace")
         looks = iter([frozenset()])  # a look before the trace was stored; the next finds it
         monkeypatch.setattr(
             queueing, "stored_trace_ids", lambda *given, **named: next(looks, stored_trace_ids(*given, **named))
@@ -100,8 +98,4 @@ def test_what_was_stored_after_the_first_look_is_not_queued_again(
         assert (again.new, again.already_stored, again.already_queued) == (1, 1, 0)
         assert job.trace_id not in again.under_way
         assert list(jobs.states(client, [job.trace_id])) == [JobState.STORED]
-        assert (trace_messages(client), client.scard(jobs.ACTIVE)) == (before + 1, 1)
-
-
-def trace_messages(client: redis.Redis) -> int:
-    return sum(messages_in(client, queue) for queue in trace_queues(client))
+        assert (queue_length(client, "trace"), client.scard(jobs.ACTIVE)) == (before + 1, 1)
