@@ -6,6 +6,7 @@ from neo4j import Driver, GraphDatabase, NotificationMinimumSeverity
 from neo4j.exceptions import AuthError, ClientError, ConfigurationError, DriverError, Neo4jError
 
 from circuitbase.errors import ServiceError
+from circuitbase.ingest.certificate import neo4j_certificate_problem
 from circuitbase.settings import Settings
 
 SCHEMES = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
@@ -89,6 +90,9 @@ def _refusal(error: Exception, settings: Settings, where: str, user: str) -> Ser
             f"Neo4j at {where} answers, but refuses to read from database {settings.neo4j_database!r} "
             f"({_first_line(error)}); let user {user} read and write it"
         )
+    certificate = neo4j_certificate_problem(settings.neo4j_connection()[0])
+    if certificate is not None:
+        return ServiceError(f"Neo4j at {where} {certificate}")
     remedy = "run `circuitbase up`" if private else "start it, or correct CIRCUITBASE_NEO4J_URI"
     return ServiceError(f"Neo4j at {where} is not reachable ({_first_line(error)}); {remedy}")
 

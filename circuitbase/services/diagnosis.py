@@ -16,6 +16,7 @@ from circuitbase.services.neo4j_server import Neo4jServer
 from circuitbase.services.reachable import check_neo4j, check_redis, redis_address
 from circuitbase.services.redis_server import RedisServer, find_redis
 from circuitbase.settings import Settings
+from circuitbase.store.store_errors import store_errors
 
 
 @dataclass(frozen=True)
@@ -81,19 +82,14 @@ def _redis(settings: Settings) -> str:
 
 def _store(settings: Settings) -> str:
     """Writes, reads and deletes a small file in the store."""
-    import fsspec
+    from circuitbase.store.trace_store import TraceStore, write_bytes
 
     name, content = f".doctor-{secrets.token_hex(4)}", b"circuitbase"
-    try:
-        system, folder = fsspec.core.url_to_fs(settings.store_url)
-        system.makedirs(folder, exist_ok=True)
-        system.pipe_file(f"{folder}/{name}", content)
+    with store_errors(f"the store {settings.store_url} cannot be written", "correct CIRCUITBASE_STORE"):
+        write_bytes(content, f"{settings.store_url.rstrip('/')}/{name}")
+        system, folder = TraceStore(settings.store_url).filesystem()
         read = system.cat_file(f"{folder}/{name}")
         system.rm_file(f"{folder}/{name}")
-    except (OSError, ValueError, ImportError) as error:
-        raise StoreError(
-            f"the store {settings.store_url} cannot be written ({error}); correct CIRCUITBASE_STORE"
-        ) from error
     if read != content:
         raise StoreError(f"the store {settings.store_url} gives back other bytes than were written")
     return f"{settings.store_url}, writable"

@@ -5,6 +5,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from circuitbase.errors import ServiceError
+from circuitbase.ingest.certificate import neo4j_certificate_problem, redis_certificate_problem
 from circuitbase.settings import Settings
 
 TIMEOUT_SECONDS = 5.0
@@ -76,6 +77,9 @@ def check_neo4j(settings: Settings) -> str:
                 f"Neo4j at {uri} refuses the password of user {user}; "
                 "correct CIRCUITBASE_NEO4J_USER or CIRCUITBASE_NEO4J_PASSWORD"
             )
+    certificate = neo4j_certificate_problem(uri)
+    if certificate is not None:
+        raise ServiceError(f"Neo4j at {uri} {certificate}")
     remedy = "run `circuitbase up`" if settings.uses_private_services else "start it, or correct CIRCUITBASE_NEO4J_URI"
     raise ServiceError(f"Neo4j at {uri} is not reachable ({answer.detail}); {remedy}")
 
@@ -91,6 +95,9 @@ def check_redis(settings: Settings) -> str:
     if answer.state == "refuses":
         remedy = "run `circuitbase up`" if private else "correct CIRCUITBASE_REDIS_URL (redis://:PASSWORD@HOST:PORT/0)"
         raise ServiceError(f"Redis at {where} refuses the password; {remedy}")
+    certificate = redis_certificate_problem(url)
+    if certificate is not None:
+        raise ServiceError(f"Redis at {where} {certificate}")
     remedy = "run `circuitbase up`" if private else "start it, or correct CIRCUITBASE_REDIS_URL"
     raise ServiceError(f"Redis at {where} is not reachable ({answer.detail}); {remedy}")
 

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from circuitbase.errors import StoreError
+from circuitbase.store.store_errors import store_errors
 from circuitbase.store.trace_file import SUFFIX
 from circuitbase.store.trace_store import TRACE_ID, TraceStore
 
@@ -46,24 +46,20 @@ def store_files(store: TraceStore) -> list[StoredFile]:
     Raises StoreError if the store cannot be listed.
     """
     filesystem, root = store.filesystem()
-    try:
-        filesystem.invalidate_cache()
+    with store_errors(f"the store {store.url} cannot be listed", "check it and who may read it"):
         if not filesystem.exists(root):
             return []
         return sorted(_files(filesystem.ls(root, detail=True)), key=lambda file: file.path)
-    except OSError as error:
-        raise StoreError(f"the store {store.url} cannot be listed ({error}); check it and who may read it") from error
 
 
 def remove_file(store: TraceStore, file: StoredFile) -> bool:
     """Removes a file; returns whether it was still there. Raises StoreError if it cannot be removed."""
     filesystem, _ = store.filesystem()
-    try:
-        filesystem.rm_file(file.path)
-    except FileNotFoundError:
-        return False
-    except OSError as error:
-        raise StoreError(f"{file.path} cannot be removed ({error}); check who may write to the store") from error
+    with store_errors(f"{file.path} cannot be removed", "check who may write to the store"):
+        try:
+            filesystem.rm_file(file.path)
+        except FileNotFoundError:
+            return False
     return True
 
 

@@ -12,6 +12,7 @@ from fsspec.core import url_to_fs
 
 from circuitbase.errors import StoreError, TraceFileError
 from circuitbase.graph.trace import Trace
+from circuitbase.store.store_errors import store_errors
 from circuitbase.store.trace_file import SUFFIX, from_bytes, to_bytes
 
 TRACE_ID = re.compile(r"[0-9a-f]{64}")
@@ -28,9 +29,11 @@ class TraceStore:
         return f"{self.url.rstrip('/')}/{trace_id}{SUFFIX}"
 
     def exists(self, trace_id: str) -> bool:
-        """Returns whether the trace's file is there."""
+        """Returns whether the trace's file is there; raises StoreError if the store cannot be asked."""
+        path = f"{_checked(trace_id)}{SUFFIX}"
         filesystem, root = self.filesystem()
-        return bool(filesystem.exists(f"{root}/{_checked(trace_id)}{SUFFIX}"))
+        with store_errors(f"the store {self.url} cannot be read", "check it and who may read it"):
+            return bool(filesystem.exists(f"{root}/{path}"))
 
     def save(self, trace: Trace) -> str:
         """Writes the trace's file and returns its location; a half file is never left under it."""
@@ -47,20 +50,22 @@ class TraceStore:
         return trace
 
     def remove(self, trace_id: str) -> bool:
-        """Removes the trace's file; returns whether there was one."""
+        """Removes the trace's file; returns whether there was one. Raises StoreError if it cannot be removed."""
+        location = self.location(_checked(trace_id))
         filesystem, root = self.filesystem()
-        path = f"{root}/{_checked(trace_id)}{SUFFIX}"
-        if not filesystem.exists(path):
-            return False
-        filesystem.rm_file(path)
-        return True
+        path = f"{root}/{trace_id}{SUFFIX}"
+        with store_errors(f"{location} cannot be removed", "check who may write to the store"):
+            if not filesystem.exists(path):
+                return False
+            filesystem.rm_file(path)
+            return True
 
     def trace_ids(self) -> Iterator[str]:
-        """Yields the ids of all trace files, sorted."""
+        """Yields the ids of all trace files, sorted; raises StoreError if the store cannot be listed."""
         filesystem, root = self.filesystem()
-        if not filesystem.exists(root):
-            return
-        for path in sorted(filesystem.ls(root, detail=False)):
+        with store_errors(f"the store {self.url} cannot be listed", "check it and who may read it"):
+            paths = filesystem.ls(root, detail=False) if filesystem.exists(root) else []
+        for path in sorted(paths):
             file_name = str(path).rsplit("/", 1)[-1]
             if file_name.endswith(SUFFIX) and not file_name.startswith("."):
                 yield file_name[: -len(SUFFIX)]
@@ -68,7 +73,7 @@ class TraceStore:
     def filesystem(self) -> tuple[fsspec.AbstractFileSystem, str]:
         """Returns the file system of the store and the folder in it; raises StoreError if it cannot be opened."""
         try:
-            filesystem, root = url_to_fs(self.url)
+            filesystem, root = url_to_fs(self.url, use_listings_cache=False)  # others write there, too
         except (ValueError, ImportError) as error:
             raise StoreError(
                 f"the store {self.url} cannot be opened ({error}); "
@@ -86,13 +91,9 @@ def _checked(trace_id: str) -> str:
 
 def read_trace(location: str | Path) -> Trace:
     """Returns the trace in a file or at a URL; raises StoreError or TraceFileError."""
-    try:
-        with fsspec.open(str(location), "rb") as file:
-            content = file.read()
-    except (OSError, ValueError, ImportError) as error:
-        raise StoreError(
-            f"the trace file {location} cannot be read ({_reason(error)}); check the path, or trace the prompt again"
-        ) from error
+    with store_errors(f"the trace file {location} cannot be read", "check the path, or trace the prompt again"):
+        filesystem, path = url_to_fs(str(location))
+        content = filesystem.cat_file(path)
     return from_bytes(content, name=str(location))
 
 
@@ -101,17 +102,13 @@ def write_bytes(content: bytes, location: str) -> str:
 
     A local file is written under a temporary name, synced and renamed; an object store gets one put.
     """
-    try:
+    remedy = "free space or choose another place (CIRCUITBASE_STORE or --out)"
+    with store_errors(f"{location} cannot be written", remedy):
         filesystem, path = url_to_fs(location)
         if "file" in _protocols(filesystem):
             _write_local(content, Path(path))
         else:
             filesystem.pipe_file(path, content)
-    except (OSError, ValueError, ImportError) as error:
-        raise StoreError(
-            f"{location} cannot be written ({_reason(error)}); "
-            "free space or choose another place (CIRCUITBASE_STORE or --out)"
-        ) from error
     return location
 
 
@@ -138,7 +135,3 @@ def _write_local(content: bytes, path: Path) -> None:
 def _protocols(filesystem: fsspec.AbstractFileSystem) -> tuple[str, ...]:
     protocol = filesystem.protocol
     return (protocol,) if isinstance(protocol, str) else tuple(protocol)
-
-
-def _reason(error: BaseException) -> str:
-    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)

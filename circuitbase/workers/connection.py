@@ -8,6 +8,7 @@ import redis
 from kombu.exceptions import OperationalError
 
 from circuitbase.errors import ServiceError
+from circuitbase.ingest.certificate import redis_certificate_problem
 from circuitbase.settings import Settings
 
 CONNECT_SECONDS = 5.0
@@ -56,6 +57,9 @@ def redis_problem(settings: Settings, error: BaseException) -> str:
     if any(word in str(error) for word in ("NOAUTH", "WRONGPASS", "invalid username-password", "Authentication")):
         remedy = "run `circuitbase up`" if private else "correct CIRCUITBASE_REDIS_URL (redis://:PASSWORD@HOST:PORT/0)"
         return f"Redis at {where} refuses the password; {remedy}"
+    certificate = redis_certificate_problem(settings.redis_connection())
+    if certificate is not None:
+        return f"Redis at {where} {certificate}"
     remedy = "run `circuitbase up`" if private else "start it, or correct CIRCUITBASE_REDIS_URL"
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return f"Redis at {where} is not reachable ({first_line}); {remedy}"

@@ -12,8 +12,10 @@ from kombu.exceptions import OperationalError
 from neo4j.exceptions import ConnectionAcquisitionTimeoutError, DriverError, IncompleteCommit, Neo4jError
 
 from circuitbase.errors import CircuitbaseError, ServiceError
+from circuitbase.store.store_errors import will_pass
 from circuitbase.workers import jobs
 from circuitbase.workers.jobs import JobState
+from circuitbase.workers.out_of_memory import is_out_of_memory, let_go
 from circuitbase.workers.patience import AWAY, patiently
 
 FIRST_PAUSE_SECONDS = 2
@@ -28,6 +30,7 @@ INTERRUPTED = {  # what a database says that is shut down, or too busy, in the m
     "Neo.ClientError.Transaction.LockClientStopped",
     "Neo.ClientError.Transaction.TransactionTimedOut",
 }
+LONGEST_REASON = 1000  # characters
 PASSWORD_IN_URL = re.compile(r"(?<=://)[^/@\s]*@")
 
 log = logging.getLogger(__name__)
@@ -47,6 +50,8 @@ def failures_recorded(
     except (Retry, Ignore, Reject):
         raise
     except Exception as error:
+        if is_out_of_memory(error):
+            let_go(error)
         late = is_late(error)
         sentence = too_late(task.app.conf.task_soft_time_limit) if late else reason(error)
         if not late and is_transient(error) and task.request.retries < MOST_RETRIES:
@@ -86,7 +91,7 @@ def is_transient(error: BaseException) -> bool:
         return True
     if isinstance(error, Neo4jError | DriverError):
         return error.is_retryable() or isinstance(error, ALSO_RETRYABLE)
-    if isinstance(error, TRANSIENT):
+    if isinstance(error, TRANSIENT) or will_pass(error):
         return True
     return error.__cause__ is not None and is_transient(error.__cause__)
 
@@ -99,9 +104,23 @@ def pause_seconds(retries: int) -> int:
 def reason(error: BaseException) -> str:
     """Returns the sentence of an error of ours, or the type and first line of any other.
 
-    What stands before the host of a URL is left out, for it can be a password.
+    What stands before the host of a URL is left out, for it can be a password; a record can hold every
+    character, and is not flooded.
     """
+    text = PASSWORD_IN_URL.sub("", _sentence(error)).encode("utf-8", "backslashreplace").decode()
+    return text if len(text) <= LONGEST_REASON else text[: LONGEST_REASON - 1] + "…"
+
+
+def _sentence(error: BaseException) -> str:
     if isinstance(error, CircuitbaseError):
-        return PASSWORD_IN_URL.sub("", str(error))
+        return str(error)
     first_line = (str(error).strip().splitlines() or [""])[0]
-    return PASSWORD_IN_URL.sub("", f"{type(error).__name__}: {first_line}".rstrip(": "))
+    found = f"{type(error).__name__}: {first_line}".rstrip(": ")
+    if is_out_of_memory(error):
+        return (
+            f"the worker has too little memory for it ({found}); shorten the prompt, trace fewer features "
+            "(`submit --max-features`) or give the worker more memory, and submit it again"
+        )
+    if isinstance(error, RecursionError):
+        return f"its calls nested more deeply than Python allows ({found}); see the worker's log, and report it"
+    return found

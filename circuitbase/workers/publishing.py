@@ -12,6 +12,9 @@ from circuitbase.workers.jobs import Job, JobState
 from circuitbase.workers.priorities import DEFAULT_PRIORITY, broker_priority
 from circuitbase.workers.routing import trace_queue
 
+# A task keeps to the limits of the worker that runs it: a message would else carry those of the one that sent it.
+OWN_LIMITS = {"time_limit": None, "soft_time_limit": None}
+
 
 def publish_jobs(
     app: Celery, jobs: Iterable[tuple[str, JobState]], *, queue: str = TRACE_QUEUE, priority: int = DEFAULT_PRIORITY
@@ -31,6 +34,7 @@ def publish_jobs(
                 priority=broker_priority(priority),
                 producer=producer,
                 ignore_result=True,
+                **OWN_LIMITS,
             )
 
 
@@ -51,6 +55,7 @@ def publish_roll_up(app: Celery, prompt_set: str) -> None:
         queue=INGEST_QUEUE,
         priority=broker_priority(DEFAULT_PRIORITY),
         ignore_result=True,
+        **OWN_LIMITS,
     )
 
 

@@ -82,10 +82,10 @@ def queue_all(
             entries = [_said(one) for one in planned]
             put_prompts(queueing.driver, queueing.prompt_set, entries, database=queueing.database)
         missing = _not_stored(queueing, planned)
-        queued = _queue(queueing, missing)
+        queued, stored_since = _queue(queueing, missing)
         new += len(queued)
         new_tokens += sum(len(one.request.prompt.token_ids) for one in queued)
-        under_way += [one.trace_id for one in missing]
+        under_way += [one.trace_id for one in missing if one.trace_id not in stored_since]
         configurations |= dict.fromkeys(one.configuration_id for one in planned)
         done += len(planned)
         if heard is not None:
@@ -129,19 +129,32 @@ def _said(planned: Planned) -> SetPrompt:
 
 
 def _not_stored(queueing: Queueing, planned: list[Planned]) -> list[Planned]:
-    ids = [one.trace_id for one in planned]
-    stored = stored_trace_ids(queueing.driver, ids, database=queueing.database)
+    stored = _stored(queueing, planned)
     return [one for one in planned if one.trace_id not in stored]
 
 
-def _queue(queueing: Queueing, missing: list[Planned]) -> list[Planned]:
-    """Records and publishes the jobs that are not under way; returns them (with dry_run, those that would be)."""
+def _stored(queueing: Queueing, planned: list[Planned]) -> frozenset[str]:
+    ids = [one.trace_id for one in planned]
+    return stored_trace_ids(queueing.driver, ids, database=queueing.database)
+
+
+def _queue(queueing: Queueing, missing: list[Planned]) -> tuple[list[Planned], frozenset[str]]:
+    """Records and publishes the jobs that are not under way; returns them, and the ids of those stored meanwhile.
+
+    With `dry_run` it returns those that it would publish.
+    """
     if queueing.dry_run:
         states = jobs.states(queueing.client, [one.trace_id for one in missing])
-        return [one for one, state in zip(missing, states, strict=True) if state is None or state in FINAL]
+        would = [one for one, state in zip(missing, states, strict=True) if state is None or state in FINAL]
+        return would, frozenset()
     requests = [(one.trace_id, one.request) for one in missing]
     is_new = jobs.put(queueing.client, requests, prompt_set=queueing.prompt_set, priority=queueing.priority)
-    new = [one for one, publish in zip(missing, is_new, strict=True) if publish]
+    recorded = [one for one, publish in zip(missing, is_new, strict=True) if publish]
+    # another submission may have queued a job since the first look, and a worker stored it before it was recorded
+    stored_since = _stored(queueing, recorded) if recorded else frozenset()
+    for trace_id in stored_since:
+        jobs.move(queueing.client, trace_id, JobState.STORED)
+    new = [one for one in recorded if one.trace_id not in stored_since]
     if new:
         publishing.publish_jobs(
             queueing.app,
@@ -149,4 +162,4 @@ def _queue(queueing: Queueing, missing: list[Planned]) -> list[Planned]:
             queue=trace_queue(new[0].request),  # the same for all of a submission
             priority=queueing.priority,
         )
-    return new
+    return new, stored_since

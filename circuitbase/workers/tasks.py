@@ -10,7 +10,7 @@ from circuitbase.errors import TraceFileError
 from circuitbase.ingest import trace_writer
 from circuitbase.queries import rollup
 from circuitbase.store.store_files import remove_leftovers
-from circuitbase.workers import jobs, publishing
+from circuitbase.workers import deaths, jobs, publishing
 from circuitbase.workers.application import ROLL_UP_TASK, STORE_TASK, TRACE_TASK
 from circuitbase.workers.failures import failures_recorded, is_transient, reason
 from circuitbase.workers.jobs import Job, JobState
@@ -19,11 +19,12 @@ from circuitbase.workers.process import this_process
 from circuitbase.workers.worker_log import about
 
 MOST_DEATHS = 3
+WATCHED = f"{deaths.__name__}:{deaths.WatchedRequest.__name__}"
 
 log = logging.getLogger(__name__)
 
 
-@shared_task(name=TRACE_TASK, bind=True)
+@shared_task(name=TRACE_TASK, bind=True, Request=WATCHED)
 def trace_prompt(self: Task, trace_id: str) -> None:
     """Computes one trace and writes its file, unless the file is there; then asks for it to be stored."""
     process = this_process()
@@ -42,7 +43,7 @@ def trace_prompt(self: Task, trace_id: str) -> None:
             publishing.publish_jobs(self.app, [(trace_id, JobState.TRACED)], priority=job.priority)
 
 
-@shared_task(name=STORE_TASK, bind=True)
+@shared_task(name=STORE_TASK, bind=True, Request=WATCHED)
 def store_trace(self: Task, trace_id: str) -> None:
     """Writes one trace file into the database; then counts it for the roll-up of its sets."""
     process = this_process()
@@ -86,7 +87,7 @@ def begun(client: redis.Redis, trace_id: str, state: JobState, *, worker: str) -
         return None
     job = jobs.get(client, trace_id)
     if job is not None and job.deaths >= MOST_DEATHS:
-        sentence = f"{job.deaths} processes died {state} it (out of memory, or killed); see the worker's log"
+        sentence = deaths.given_up(client, trace_id, deaths=job.deaths, state=state)
         log.error("trace %s is dead: %s", trace_id, sentence)
         jobs.move(client, trace_id, JobState.DEAD, error=sentence, worker=worker)
         return None

@@ -20,6 +20,7 @@ from circuitbase.store.trace_store import TraceStore, write_bytes
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
 from tests.cli.running import refusal, rows
+from tests.object_store import BUCKET, object_store, use
 from tests.synthetic import synthetic_trace
 from tests.workers.made_jobs import made_request
 
@@ -30,13 +31,22 @@ def trace_id(trace: Trace) -> str:
     return trace.metadata.trace_id
 
 
-@pytest.fixture(params=["folder", "memory"])
+@pytest.fixture(scope="module")
+def s3() -> Iterator[str]:
+    with object_store() as address:
+        yield address
+
+
+@pytest.fixture(params=["folder", "memory", "s3"])
 def filled(
-    request: pytest.FixtureRequest, settings: Settings, database: Driver, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest, settings: Settings, database: Driver, s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TraceStore]:
     """A store with one file of a stored trace, one of an unfinished job, and one that nobody needs."""
     if request.param == "memory":
         monkeypatch.setenv("CIRCUITBASE_STORE", f"memory://{uuid4().hex}")
+    if request.param == "s3":
+        use(s3, monkeypatch)
+        monkeypatch.setenv("CIRCUITBASE_STORE", f"s3://{BUCKET}/{uuid4().hex}/night")
     store = TraceStore(load_settings().store_url)
     ensure_schema(database, database=settings.neo4j_database)
     for trace in (STORED, ALONE, UNDER_WAY):

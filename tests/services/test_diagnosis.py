@@ -4,6 +4,9 @@ import pytest
 
 from circuitbase import services
 from circuitbase.settings import Settings, load_settings
+from circuitbase.store.store_files import store_files
+from circuitbase.store.trace_store import TraceStore
+from tests.object_store import BUCKET, object_store, use
 
 
 def states(settings: Settings) -> dict[str, str]:
@@ -27,7 +30,7 @@ def test_a_store_that_cannot_be_written_is_a_problem(tmp_path: Path, monkeypatch
     monkeypatch.setenv("CIRCUITBASE_STORE", str(tmp_path / "file" / "store"))
     found = {check.name: check for check in services.doctor(load_settings())}["store"]
     assert found.state == "problem"
-    assert "correct CIRCUITBASE_STORE" in found.found
+    assert "choose another place (CIRCUITBASE_STORE" in found.found
 
 
 def test_the_store_is_left_as_it_was(tmp_path: Path):
@@ -45,3 +48,16 @@ def test_a_worker_that_ended_by_itself_is_a_problem(tmp_path: Path):
     found = {check.name: check for check in services.doctor(settings)}["workers"]
     assert found.state == "problem"
     assert found.found.startswith("trace-worker ended by itself; its log is")
+
+
+def test_an_object_store_is_tried_and_no_bucket_made(monkeypatch: pytest.MonkeyPatch):
+    with object_store() as address:
+        use(address, monkeypatch)
+        store = TraceStore(f"s3://{BUCKET}/night")
+        monkeypatch.setenv("CIRCUITBASE_STORE", store.url)
+        assert states(load_settings())["store"] == "ok"
+        assert store_files(store) == []
+        monkeypatch.setenv("CIRCUITBASE_STORE", "s3://nowhere/night")
+        for _ in range(2):  # the first made none
+            found = {check.name: check for check in services.doctor(load_settings())}["store"]
+            assert (found.state, "The specified bucket does not exist" in found.found) == ("problem", True)

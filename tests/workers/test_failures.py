@@ -1,4 +1,6 @@
+import gc
 import time
+import weakref
 from collections.abc import Iterator
 
 import pytest
@@ -32,6 +34,7 @@ from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.failures import MOST_RETRIES, failures_recorded, is_transient, pause_seconds, reason
 from circuitbase.workers.jobs import JobState
+from circuitbase.workers.out_of_memory import let_go
 from circuitbase.workers.patience import patiently
 from tests.workers.made_jobs import made_request
 
@@ -125,6 +128,64 @@ def test_a_reason_tells_no_password() -> None:
     assert reason(OSError("redis://:secret@host:1/0 refused")) == "OSError: redis://host:1/0 refused"
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried to allocate 4 bytes"),
+        OSError(12, "Cannot allocate memory"),
+    ],
+)
+def test_too_little_memory_has_a_sentence_of_its_own(error: Exception) -> None:
+    wrapped = ValueError("the layer cannot be read")
+    wrapped.__context__ = error
+    for found in (reason(error), reason(wrapped)):
+        assert found.startswith("the worker has too little memory for it (")
+        assert found.endswith("or give the worker more memory, and submit it again")
+    assert "too little memory" not in reason(RuntimeError("a shape does not fit"))
+
+
+def test_what_calls_held_is_freed_before_their_memory_error_is_dealt_with() -> None:
+    class Held:
+        """Stands for gigabytes."""
+
+    alive: weakref.WeakSet[Held] = weakref.WeakSet()
+
+    def allocates() -> None:
+        held = Held()
+        alive.add(held)
+        raise MemoryError
+
+    def reads() -> None:
+        held = Held()
+        alive.add(held)
+        try:
+            allocates()
+        except MemoryError as error:
+            raise ValueError("the layer cannot be read") from error
+
+    try:
+        reads()
+    except ValueError as error:
+        assert len(alive) == 2
+        let_go(error)
+        gc.collect()
+        assert len(alive) == 0
+
+
+def test_calls_that_nest_too_deeply_have_a_sentence_of_their_own() -> None:
+    assert reason(RecursionError("maximum recursion depth exceeded")) == (
+        "its calls nested more deeply than Python allows (RecursionError: maximum recursion depth exceeded); "
+        "see the worker's log, and report it"
+    )
+
+
+def test_a_reason_can_be_recorded_whatever_it_holds(client: redis.Redis) -> None:
+    found = reason(LookupError("\udce9" + "!" * 10_000))
+    assert (len(found), found[:19], found[-2:]) == (1000, "LookupError: \\udce9", "!…")
+    client.set("reason", found)
+
+
 def test_pauses_grow_to_five_minutes() -> None:
     assert [pause_seconds(retries) for retries in (0, 1, 2, 7, 8, 49)] == [2, 4, 8, 256, 300, 300]
 
@@ -132,7 +193,6 @@ def test_pauses_grow_to_five_minutes() -> None:
 def test_a_reason_is_one_line() -> None:
     assert reason(InputError("the prompt is empty; give one")) == "the prompt is empty; give one"
     assert reason(RuntimeError("CUDA out of memory.\nlong explanation")) == "RuntimeError: CUDA out of memory."
-    assert reason(MemoryError()) == "MemoryError"
 
 
 def test_a_job_waits_with_the_reason_and_is_tried_again(client: redis.Redis, app: Celery) -> None:

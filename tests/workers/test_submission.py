@@ -12,16 +12,21 @@ import pytest
 from neo4j import Driver
 
 from circuitbase.errors import InputError, ModelError, PromptFileError
+from circuitbase.ingest.stored_traces import stored_trace_ids
+from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.settings import Settings
 from circuitbase.store.prompt_line import BadLine, PromptLine
 from circuitbase.tracing.options import TraceOptions
-from circuitbase.workers import jobs
+from circuitbase.workers import jobs, queueing
 from circuitbase.workers.connection import open_redis
+from circuitbase.workers.jobs import JobState
 from circuitbase.workers.prepared_prompt import PreparedPrompt
 from circuitbase.workers.queueing import BATCH
+from circuitbase.workers.routing import queue_length
 from circuitbase.workers.submission import Asked, submit
 from tests.tiny_models import WORDS, write_tiny_dictionary
 from tests.workers.submitting import count, lines
+from tests.workers.twice import made_trace
 
 
 def test_nothing_is_queued_when_a_line_is_bad(settings: Settings, database: Driver, asked: Asked) -> None:
@@ -119,3 +124,23 @@ def test_thousands_of_prompts_are_streamed(settings: Settings, database: Driver,
 def alive(kind: type) -> int:
     """Returns how many objects of a class there are."""
     return sum(type(found) is kind for found in gc.get_objects())
+
+
+def test_what_was_stored_after_the_first_look_is_not_queued_again(
+    settings: Settings, database: Driver, asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = submit(lines("the alpha"), source="a test", asked=asked, settings=settings)
+    with open_redis(settings) as client:
+        (job,) = jobs.read(client, found.under_way)
+        store_trace(database, made_trace(job.request), database="neo4j")
+        jobs.move(client, job.trace_id, JobState.STORED)
+        before = queue_length(client, "trace")
+        looks = iter([frozenset()])  # a look before the trace was stored; the next finds it
+        monkeypatch.setattr(
+            queueing, "stored_trace_ids", lambda *given, **named: next(looks, stored_trace_ids(*given, **named))
+        )
+        again = submit(lines("the alpha", "the beta"), source="a test", asked=asked, settings=settings)
+        assert (again.new, again.already_stored, again.already_queued) == (1, 1, 0)
+        assert job.trace_id not in again.under_way
+        assert list(jobs.states(client, [job.trace_id])) == [JobState.STORED]
+        assert (queue_length(client, "trace"), client.scard(jobs.ACTIVE)) == (before + 1, 1)
