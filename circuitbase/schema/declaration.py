@@ -69,9 +69,7 @@ NODES: tuple[NodeLabel, ...] = (
         (
             _p("id", "STRING", "name and first eight hex digits of the digest"),
             _p("name", "STRING", "name of its folder or hub repository"),
-            _p(
-                "digest", "STRING", "SHA-256 of configuration and weights; of the name if only imported"
-            ),
+            _p("digest", "STRING", "SHA-256 of configuration and weights; of the name if only imported"),
             _optional("revision", "STRING", "hub commit"),
             _p("architecture", "STRING", "Hugging Face class, such as GPT2LMHeadModel; `unknown` if never said"),
             _p("n_layers", "INTEGER", "number of blocks"),
@@ -86,9 +84,7 @@ NODES: tuple[NodeLabel, ...] = (
         (
             _p("id", "STRING", "model id, name and first eight hex digits of the digest"),
             _p("name", "STRING", "name of its folder"),
-            _p(
-                "digest", "STRING", "SHA-256 of configuration and weights; of the name if only imported"
-            ),
+            _p("digest", "STRING", "SHA-256 of configuration and weights; of the name if only imported"),
             _p("kind", "STRING", "`transcoder_set`, `cross_layer_transcoder` or `sae_set`; `unknown` if never said"),
             _p(
                 "site", "STRING", "what it replaces: `mlp`, or for SAEs what they read: `mlp_out`, `attn_out`, `attn_z`"
