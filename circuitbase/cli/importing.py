@@ -36,9 +36,7 @@ FILE_COLUMNS = (
 @click.option("--dictionary-name", metavar="NAME", help="What the dictionary is called, in place of what files say.")
 @click.option("--any-model-name", is_flag=True, help="Take a dictionary that names another model.")
 @click.option("--node-threshold", type=float, default=0.8, show_default=True, help="Of a .pt: influence of kept nodes.")
-@click.option(
-    "--edge-threshold", type=float, default=0.98, show_default=True, help="Of a .pt: that of kept edges."
-)
+@click.option("--edge-threshold", type=float, default=0.98, show_default=True, help="Of a .pt: that of kept edges.")
 @click.option("--full", is_flag=True, help="Do not prune a .pt.")
 @output_options
 def import_(  # noqa: PLR0913  # one parameter per option

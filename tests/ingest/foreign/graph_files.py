@@ -90,7 +90,12 @@ def _entry(node: Node, age: AgeOf) -> dict[str, Any]:
             own |= {"influence": 0.7, "activation": None}
         case "output":
             string, probability = OUTPUTS[unit]
-            own = {"feature_type": "logit", "feature": unit, "layer": str(layer + 1), "jsNodeId": f"L_{unit}-{position}"}
+            own = {
+                "feature_type": "logit",
+                "feature": unit,
+                "layer": str(layer + 1),
+                "jsNodeId": f"L_{unit}-{position}",
+            }
             own |= {"token_prob": probability, "is_target_logit": unit == 21, "influence": None}
             own |= {"clerp": f'Output "{string}" (p={probability:.3f})'}
         case _:

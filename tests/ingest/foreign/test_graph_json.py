@@ -248,7 +248,10 @@ def twice(part: str) -> dict:
         (changed("1_4_2", feature_type="lorsa"), "node 1_4_2 has feature_type 'lorsa'"),
         (changed("1_4_2", layer="2"), "node 1_4_2 says layer 2 and position 2, which its id contradicts"),
         (changed("1_4_2", layer=None), "node 1_4_2 should have a layer from 0, got None"),
-        (changed("1_-1_2", node_id="x"), "the error of layer 1 at position 2 should be called 1_-1_2 or 0_1_2, got 'x'"),
+        (
+            changed("1_-1_2", node_id="x"),
+            "the error of layer 1 at position 2 should be called 1_-1_2 or 0_1_2, got 'x'",
+        ),
         (changed("E_17_1", node_id="E_17_2"), "an embedding at position 1 should be called E_TOKEN_1"),
         (changed("4_21_3", ctx_idx=True), "node 4_21_3 should have ctx_idx of type int, got True"),
         (less("4_"), "it has no logit node"),

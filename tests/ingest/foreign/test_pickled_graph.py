@@ -115,9 +115,7 @@ class Runs:
         return os.system, ("touch ran",)
 
 
-def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_pickle_that_would_run_something_is_refused_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
     said = refusal(save_2026(tmp_path / "raw.pt", extra=Runs()))
     assert "holds a pickled posix.system, and nothing of it was run" in said
