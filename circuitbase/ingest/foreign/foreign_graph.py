@@ -15,7 +15,7 @@ from circuitbase.graph.imported import Imported
 class Nodes:
     """Columns of nodes, sorted by kind, layer, position and unit, as those of an attribution graph.
 
-    `weight` is w of the influence: the probability of an output, 0 for every other node. Other outputs than tokens
+    `weight` is that of an output, 0 for every other node. Other outputs than tokens
     have the index of their output as unit. The activation of a feature is nan where the file does not say it.
     """
 
@@ -39,12 +39,16 @@ class Active:
 
 @dataclass(frozen=True)
 class Output:
-    """What a graph ends in: a token of the vocabulary or, if `is_custom`, something that has only a name."""
+    """What a graph ends in: a token of the vocabulary or, if `is_custom`, something that has only a name.
+
+    `weight` is w of the influence: the probability, or 1 where a file says none of any output.
+    """
 
     token: int
     string: str
     position: int
     probability: float
+    weight: float
     is_custom: bool = False
 
 

@@ -120,16 +120,21 @@ def _check_ranges(nodes: Sequence[JsonNode], *, n_layers: int, n_positions: int)
 
 def _outputs(nodes: Sequence[JsonNode], said: JsonStatements) -> tuple[Output, ...]:
     n_vocab = said.stated.d_vocab
+    found = [node for node in nodes if node.kind == NodeKind.OUTPUT_TOKEN]
+    known = any(node.output_probability for node in found)
+    weights = said.weights or [(node.output_probability or 0.0) if known else 1.0 for node in found]
+    if len(weights) != len(found):
+        raise ValueError(f"`metadata.circuitbase` has {len(weights)} targets, and there are {len(found)} logit nodes")
     return tuple(
         Output(
             token=node.unit,
             string=node.output_string,
             position=node.position,
             probability=node.output_probability or 0.0,
+            weight=weight,
             is_custom=0 < n_vocab <= node.unit,
         )
-        for node in nodes
-        if node.kind == NodeKind.OUTPUT_TOKEN
+        for node, weight in zip(found, weights, strict=True)
     )
 
 
@@ -144,7 +149,6 @@ def _columns(nodes: Sequence[JsonNode], outputs: Sequence[Output], *, n_layers: 
         output.probability if output else _or(node.activation, unknown) if node.kind == NodeKind.FEATURE else 1.0
         for node, output in zip(nodes, of_node, strict=True)
     ]
-    known = any(output.probability > 0 for output in outputs)
     return Nodes(
         kind=np.array(
             [NodeKind.OTHER_OUTPUT if c else node.kind for node, c in zip(nodes, custom, strict=True)], dtype=np.uint8
@@ -153,7 +157,7 @@ def _columns(nodes: Sequence[JsonNode], outputs: Sequence[Output], *, n_layers: 
         position=np.array([node.position for node in nodes], dtype=np.int32),
         unit=np.array([p if c else node.unit for node, p, c in zip(nodes, place, custom, strict=True)], np.int64),
         activation=np.array(activation, dtype=np.float32),
-        weight=np.array([(o.probability if known else 1.0) if o else 0.0 for o in of_node], dtype=np.float64),
+        weight=np.array([output.weight if output else 0.0 for output in of_node], dtype=np.float64),
     )
 
 

@@ -34,6 +34,7 @@ class JsonStatements:
     request: dict[str, Any] = field(default_factory=dict)
     options: dict[str, Any] = field(default_factory=dict)
     own: Mapping[str, Any] | None = None
+    weights: tuple[float, ...] = ()
 
 
 def json_statements(metadata: Mapping[str, Any]) -> JsonStatements:
@@ -61,6 +62,7 @@ def json_statements(metadata: Mapping[str, Any]) -> JsonStatements:
             **_most_features(settings),
         },
         own=own,
+        weights=_weights(own or {}),
     )
 
 
@@ -92,6 +94,17 @@ def _positions(own: Mapping[str, Any], n_positions: int) -> tuple[int, ...]:
     if not isinstance(found, list) or not all(isinstance(p, int) and 0 <= p < n_positions for p in found):
         return ()
     return tuple(found)
+
+
+def _weights(own: Mapping[str, Any]) -> tuple[float, ...]:
+    """Returns the weights of the outputs of a trace of ours."""
+    found = own.get("targets")
+    found = found if isinstance(found, list) else []
+    given = [each.get("weight") if isinstance(each, Mapping) else None for each in found]
+    weights = tuple(weight for weight in given if isinstance(weight, float) and 0 <= weight < math.inf)
+    if len(weights) < len(given):
+        raise ValueError("`metadata.circuitbase.targets` should each have a weight from 0")
+    return weights
 
 
 def _most_features(settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -60,7 +60,7 @@ def made_trace(graph: ForeignGraph, *, naming: Naming, cutting: Cutting, name: s
         raise GraphFileError(
             f"{name} is not a consistent graph file: {'; '.join(found)}; export it again with the tool that wrote it"
         )
-    return Trace(metadata=_metadata(graph, whom, cut, naming=naming, cutting=cutting), graph=cut.graph)
+    return Trace(metadata=_metadata(graph, whom, cut, naming=naming, cutting=cutting, name=name), graph=cut.graph)
 
 
 @dataclass(frozen=True)
@@ -186,7 +186,9 @@ def _from_errors(graph: ForeignGraph) -> Float64[np.ndarray, " node"]:
     return found
 
 
-def _metadata(graph: ForeignGraph, whom: Named, cut: _Cut, *, naming: Naming, cutting: Cutting) -> TraceMetadata:
+def _metadata(
+    graph: ForeignGraph, whom: Named, cut: _Cut, *, naming: Naming, cutting: Cutting, name: str
+) -> TraceMetadata:
     strings = graph.token_strings
     warnings = graph.warnings
     outputs = graph.outputs
@@ -212,7 +214,7 @@ def _metadata(graph: ForeignGraph, whom: Named, cut: _Cut, *, naming: Naming, cu
         options=options,
         dtype="float32",
         tracer_version=IMPORTER_VERSION,
-        targets=tuple(_target(output, graph) for output in outputs),
+        targets=_own_targets(graph, name=name) or tuple(_target(output) for output in outputs),
         # what it ends in is not decided by the configuration, as that of a trace of ours is
         target_tokens=tuple((output.token, output.position) for output in outputs),
         scores=cut.scores,
@@ -229,19 +231,38 @@ def _with_string(output: Output, naming: Naming) -> Output:
     return replace(output, string=naming.token_string(output.token))
 
 
-def _target(output: Output, graph: ForeignGraph) -> Target:
-    weight = output.probability if any(each.probability for each in graph.outputs) else 1.0
+def _own_targets(graph: ForeignGraph, *, name: str) -> tuple[Target, ...]:
+    """Returns the targets of the trace that a file of ours was made of; empty if another tool wrote it."""
+    found = (graph.own or {}).get("targets", [])
+    try:
+        targets = tuple(Target(**target) for target in found)
+        named = [target.token if target.kind == "token" else None for target in targets]
+    except TypeError as error:
+        raise _not_ours(name, str(error)) from error
+    if found and named != [None if output.is_custom else output.token for output in graph.outputs]:
+        raise _not_ours(name, "its targets are not its logit nodes")
+    return targets
+
+
+def _not_ours(name: str, reason: str) -> GraphFileError:
+    return GraphFileError(
+        f"{name} says that circuitbase wrote it, but its `metadata.circuitbase` does not fit ({reason}); "
+        "export it again, or remove that entry"
+    )
+
+
+def _target(output: Output) -> Target:
     if output.is_custom:
         return Target(
             kind="direction",
-            weight=weight,
+            weight=output.weight,
             position=output.position,
             probability=output.probability,
             name=output.string,
             digest=sha256({"imported direction": output.string}),
         )
     return Target(
-        weight=weight,
+        weight=output.weight,
         position=output.position,
         token=output.token,
         token_string=output.string,

@@ -68,6 +68,7 @@ def _outputs(found: Mapping[str, Any], arrays: RawArrays) -> tuple[Output, ...]:
             string=string or f"<{token}>",
             position=last,
             probability=float(probability),
+            weight=float(probability) if arrays.probabilities.any() else 1.0,
             is_custom=0 < vocabulary <= token,
         )
         for (string, token), probability in zip(arrays.targets, arrays.probabilities, strict=True)
@@ -81,7 +82,7 @@ def _columns(arrays: RawArrays, outputs: Sequence[Output]) -> Nodes:
     n_errors, n_outputs = n_layers * n_positions, len(outputs)
     positions = np.arange(n_positions)
     probability = np.array([output.probability for output in outputs])
-    weight = probability if probability.any() else np.ones(n_outputs)
+    weight = [output.weight for output in outputs]
     kinds = [NodeKind.OTHER_OUTPUT if output.is_custom else NodeKind.OUTPUT_TOKEN for output in outputs]
     units = [place if output.is_custom else output.token for place, output in enumerate(outputs)]
     ones = np.ones(n_errors + n_positions)

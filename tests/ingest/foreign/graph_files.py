@@ -56,11 +56,13 @@ def cantor(layer: int, feature: int) -> int:
 
 
 AGES = {
-    "circuit-tracer 2025, numbers by powers of ten": AgeOf(lambda l, f: f + l * 10**5, True, None, False),
-    "circuit-tracer 2025, bare numbers": AgeOf(lambda _, f: f, True, None, False),
+    "circuit-tracer 2025, numbers by powers of ten": AgeOf(
+        lambda layer, feature: feature + layer * 10**5, True, None, False
+    ),
+    "circuit-tracer 2025, bare numbers": AgeOf(lambda _, feature: feature, True, None, False),
     "circuit-tracer with schema version 1": AgeOf(cantor, True, 1, False),
     "circuit-tracer since the middle of 2026": AgeOf(cantor, False, 1, False),
-    "Neuronpedia 2025": AgeOf(lambda l, f: f + l * 10**5, True, None, True),
+    "Neuronpedia 2025": AgeOf(lambda layer, feature: feature + layer * 10**5, True, None, True),
     "Neuronpedia 2026": AgeOf(cantor, False, 1, True),
 }
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from circuitbase.graph.trace import Trace
+from circuitbase.ingest.foreign.graph_writer import cumulative_influence
 from circuitbase.ingest.foreign.importing import ImportOptions, imported_trace
 from circuitbase.ingest.foreign.made_trace import Cutting
 from tests.ingest.foreign.graph_files import EDGES, EMBEDDING, ERROR, FEATURE, OUTPUT, TOKENS
@@ -79,6 +80,18 @@ def test_it_is_pruned_as_traces_of_ours_are_and_what_is_lost_is_in_the_rest(whol
         if np.isfinite(rest):
             everything = sum(weight for (_, target), weight in edges(whole).items() if target == name)
             assert net[node] + rest == pytest.approx(everything, abs=1e-6)
+
+
+def test_the_share_of_influence_reached_is_that_of_the_whole_graph_also_after_pruning(whole: Trace, tmp_path: Path):
+    options = ImportOptions(cutting=Cutting(node_threshold=0.5, edge_threshold=0.9))
+    pruned = imported_trace(save_2026(tmp_path / "raw.pt"), options)
+    of_whole = dict(zip(nodes(whole), cumulative_influence(whole).tolist(), strict=True))
+    assert max(of_whole.values()) == pytest.approx(1)
+    of_pruned = dict(zip(nodes(pruned), cumulative_influence(pruned).tolist(), strict=True))
+    assert len(of_pruned) < len(of_whole)
+    kept = [node for node in of_pruned if of_whole[node] <= 0.5]
+    assert len(kept) > 2
+    assert [of_pruned[node] for node in kept] == pytest.approx([of_whole[node] for node in kept], rel=1e-5)
 
 
 def test_files_of_2025_are_read_too(whole: Trace, tmp_path: Path):
