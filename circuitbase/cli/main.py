@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "attribute": "attribute",
     "ingest": "stored",
     "import": "importing",
+    "export": "exporting",
     "remove": "rollups",
     "rollup": "rollups",
     "sets": "stored",

@@ -27,4 +27,9 @@ def peak_token_labels(session: Session, units: Sequence[str], *, tokens: int = 3
     ids = sorted(set(units))
     found = session.run(_PEAK_TOKENS, units=ids, tokens=tokens)
     labels = {row["id"]: ", ".join(token.strip() or repr(token) for token in row["tokens"]) for row in found}
-    return labels | {row["id"]: row["label"] for row in session.run(_GIVEN, units=ids)}
+    return labels | given_labels(session, ids)
+
+
+def given_labels(session: Session, units: Sequence[str]) -> dict[str, str]:
+    """Returns unit id → label of the units that were given one."""
+    return {row["id"]: row["label"] for row in session.run(_GIVEN, units=sorted(set(units)))}

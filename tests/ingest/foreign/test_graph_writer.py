@@ -106,7 +106,7 @@ def test_influence_goes_out_as_the_share_reached_from_the_top():
     reached, influence = cumulative_influence(OWN), OWN.graph.node_influence
     order = np.argsort(-influence, kind="stable")
     assert (np.diff(reached[order]) >= 0).all()
-    assert 0 < reached.min() and reached.max() <= 1
+    assert reached.min() > 0 and reached.max() <= 1
 
 
 def test_what_graph_files_have_no_place_for_is_refused():

@@ -90,7 +90,7 @@ def test_the_share_of_influence_reached_is_that_of_the_whole_graph_also_after_pr
     of_pruned = dict(zip(nodes(pruned), cumulative_influence(pruned).tolist(), strict=True))
     assert len(of_pruned) < len(of_whole)
     kept = [node for node in of_pruned if of_whole[node] <= 0.5]
-    assert len(kept) > 2
+    assert len(kept) >= 2
     assert [of_pruned[node] for node in kept] == pytest.approx([of_whole[node] for node in kept], rel=1e-5)
 
 
