@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circuitbase.cli.models import resolve_dictionary, resolve_model
+from circuitbase.cli.import_naming import given_naming
+from circuitbase.cli.import_rows import count, file_row
 from circuitbase.cli.output import output_options, show_rows
 from circuitbase.errors import CircuitbaseError, InputError
 from circuitbase.settings import load_settings
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from circuitbase.graph.trace import Trace
     from circuitbase.ingest.foreign.importing import ImportOptions
-    from circuitbase.ingest.foreign.naming import Naming
 
 IMPORT_COLUMNS = ("stored", "already_stored", "refused", "nodes", "edges", "labels", "supernodes", "retries")
 WRITTEN_COLUMNS = ("written", "refused", "nodes", "edges", "labels", "supernodes")
@@ -73,12 +73,12 @@ def import_(  # noqa: PLR0913  # one parameter per option
       circuitbase import raw.pt --model ./gpt2 --dictionary ./transcoders --node-threshold 0.9
       circuitbase import graphs/*.json.gz --out traces/
     """
+    from circuitbase.ingest.foreign.cutting import Cutting
     from circuitbase.ingest.foreign.importing import ImportOptions
-    from circuitbase.ingest.foreign.made_trace import Cutting
     from circuitbase.ingest.foreign.reading import find_graph_files
 
     cutting = Cutting(prune=not full, node_threshold=node_threshold, edge_threshold=edge_threshold)
-    naming = _naming(model, dictionary, model_name, dictionary_name, any_model_name=any_model_name)
+    naming = given_naming(model, dictionary, model_name, dictionary_name, any_model_name=any_model_name)
     options = ImportOptions(naming, cutting)
     if out is not None and (prompt_set is not None or dry_run):
         raise InputError("--out only writes trace files, so --set and --dry-run do not go with it; leave one out")
@@ -95,7 +95,7 @@ def import_(  # noqa: PLR0913  # one parameter per option
 
 def _describe(locations: list[str], options: "ImportOptions", *, output: str | None) -> int:
     rows: list[dict[str, Any]] = []
-    refused = _each(locations, options, lambda location, trace: rows.append(_file_row(location, trace)), quiet=True)
+    refused = _each(locations, options, lambda location, trace: rows.append(file_row(location, trace)), quiet=True)
     show_rows(rows, output=output, columns=FILE_COLUMNS)
     return refused
 
@@ -108,7 +108,7 @@ def _write(locations: list[str], options: "ImportOptions", out: str, *, output: 
     def write(location: str, trace: "Trace") -> None:
         folder.save(trace)
         found["written"] += 1
-        _count(found, trace)
+        count(found, trace)
 
     found["refused"] = _each(locations, options, write)
     show_rows([found], output=output, columns=WRITTEN_COLUMNS)
@@ -132,7 +132,7 @@ def _store(locations: list[str], options: "ImportOptions", prompt_set: str | Non
             found["stored" if stored.stored else "already_stored"] += 1
             found["retries"] += stored.retries
             if stored.stored:
-                _count(found, trace)
+                count(found, trace)
 
         found["refused"] = _each(locations, options, keep)
     show_rows([found], output=output, columns=IMPORT_COLUMNS)
@@ -174,72 +174,3 @@ def _each(
 def _of_file(location: str, error: CircuitbaseError) -> str:
     sentence = str(error)
     return sentence if location in sentence else f"{location}: {sentence}"
-
-
-def _naming(
-    model: str | None,
-    dictionary: str | None,
-    model_name: str | None,
-    dictionary_name: str | None,
-    *,
-    any_model_name: bool,
-) -> "Naming":
-    from circuitbase.ingest.foreign.naming import Naming
-
-    if dictionary is not None and model is None:
-        raise InputError("--dictionary needs --model, as a dictionary's identity holds its model's; add it")
-    for folder, name, what in ((model, model_name, "model"), (dictionary, dictionary_name, "dictionary")):
-        if folder is not None and name is not None:
-            raise InputError(f"--{what} and --{what}-name both say which {what} it is; leave one out")
-    if model is None:
-        return Naming(model_name=model_name, dictionary_name=dictionary_name)
-    from circuitbase.tracing.identities import read_dictionary_identity, read_model_identity
-    from circuitbase.tracing.tokenizing import PromptTokenizer
-
-    place = resolve_model(model)
-    identity = read_model_identity(place)
-    of_dictionary = None
-    if dictionary is not None:
-        of_dictionary = read_dictionary_identity(
-            resolve_dictionary(dictionary), model=identity, any_model_name=any_model_name
-        )
-    return Naming(
-        dictionary_name=dictionary_name,
-        model=identity,
-        dictionary=of_dictionary,
-        token_string=PromptTokenizer(place).token_string,
-    )
-
-
-def _count(found: dict[str, int], trace: "Trace") -> None:
-    for name, number in _sizes(trace).items():
-        if name in found:
-            found[name] += number
-
-
-def _sizes(trace: "Trace") -> dict[str, int]:
-    from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
-
-    kinds, imported = trace.graph.node_kind.tolist(), trace.metadata.imported
-    return {
-        "tokens": len(trace.metadata.prompt.token_ids),
-        "nodes": trace.graph.n_nodes,
-        "edges": trace.graph.n_edges,
-        "features": kinds.count(NodeKind.FEATURE),
-        "errors": kinds.count(NodeKind.LAYER_ERROR),
-        "outputs": sum(kinds.count(kind) for kind in OUTPUT_KINDS),
-        "labels": len(imported.labels) if imported else 0,
-        "supernodes": len(imported.supernodes) if imported else 0,
-    }
-
-
-def _file_row(location: str, trace: "Trace") -> dict[str, Any]:
-    metadata = trace.metadata
-    return {
-        "file": location,
-        "format": metadata.imported.format if metadata.imported else None,
-        "model": metadata.model.id,
-        "dictionary": metadata.dictionary.name if metadata.dictionary else None,
-        **_sizes(trace),
-        "warnings": list(metadata.warnings),
-    }

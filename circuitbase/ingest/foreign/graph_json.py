@@ -1,19 +1,17 @@
 """Graph JSON of circuit-tracer and Neuronpedia, of every schema age, as a graph in our columns."""
 
-import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from circuitbase.errors import GraphFileError, InputError
 from circuitbase.graph.edge_blocks import blocks_of
 from circuitbase.graph.imported import Imported
-from circuitbase.ingest.foreign.foreign_graph import Active, ForeignGraph, Nodes, Output
+from circuitbase.ingest.foreign.foreign_graph import ForeignGraph
+from circuitbase.ingest.foreign.json_columns import active_of, columns_of, outputs_of
+from circuitbase.ingest.foreign.json_groups import named_nodes
 from circuitbase.ingest.foreign.json_links import NodeIds, read_links
 from circuitbase.ingest.foreign.json_nodes import JsonNode, read_node
-from circuitbase.ingest.foreign.json_statements import JsonStatements, json_statements
+from circuitbase.ingest.foreign.json_statements import json_statements
 from circuitbase.ingest.foreign.ordering import sorted_nodes
 from circuitbase.schema.kinds import NodeKind
 
@@ -41,9 +39,9 @@ def _read(document: Mapping[str, Any]) -> ForeignGraph:
     _check_ranges(found, n_layers=n_layers, n_positions=len(token_ids))
     ids = NodeIds.of(found)
     links = read_links(_part(document, "links", list), found, ids)
-    outputs = _outputs(found, said)
-    ordered = sorted_nodes(_columns(found, outputs, n_layers=n_layers))
-    groups, unknown = _named_nodes(document.get("qParams"), ids, found, n_layers=n_layers)
+    outputs = outputs_of(found, said)
+    ordered = sorted_nodes(columns_of(found, outputs, n_layers=n_layers))
+    groups, unknown = named_nodes(document.get("qParams"), ids, found, n_layers=n_layers)
     return ForeignGraph(
         stated=said.stated,
         n_layers=n_layers,
@@ -53,7 +51,7 @@ def _read(document: Mapping[str, Any]) -> ForeignGraph:
         positions_without_nodes=said.positions_without_nodes,
         nodes=ordered.nodes,
         outputs=outputs,
-        active=_active(found),
+        active=active_of(found),
         blocks=blocks_of(
             ordered.place[links.source], ordered.place[links.target], links.weight, n_nodes=len(ordered.place)
         ),
@@ -116,106 +114,6 @@ def _check_ranges(nodes: Sequence[JsonNode], *, n_layers: int, n_positions: int)
             raise ValueError(f"node {node.node_id} is on layer {node.layer}, but by its logits there are {n_layers}")
         if node.unit >= 2**62 or n_layers > 30_000:
             raise ValueError(f"node {node.node_id} has a number beyond any feature, token or layer")
-
-
-def _outputs(nodes: Sequence[JsonNode], said: JsonStatements) -> tuple[Output, ...]:
-    n_vocab = said.stated.d_vocab
-    found = [node for node in nodes if node.kind == NodeKind.OUTPUT_TOKEN]
-    known = any(node.output_probability for node in found)
-    weights = said.weights or [(node.output_probability or 0.0) if known else 1.0 for node in found]
-    if len(weights) != len(found):
-        raise ValueError(f"`metadata.circuitbase` has {len(weights)} targets, and there are {len(found)} logit nodes")
-    return tuple(
-        Output(
-            token=node.unit,
-            string=node.output_string,
-            position=node.position,
-            probability=node.output_probability or 0.0,
-            weight=weight,
-            is_custom=0 < n_vocab <= node.unit,
-        )
-        for node, weight in zip(found, weights, strict=True)
-    )
-
-
-def _columns(nodes: Sequence[JsonNode], outputs: Sequence[Output], *, n_layers: int) -> Nodes:
-    is_output = [node.kind == NodeKind.OUTPUT_TOKEN for node in nodes]
-    remaining, number = iter(outputs), iter(range(len(outputs)))
-    of_node = [next(remaining) if output else None for output in is_output]
-    place = [next(number) if output else 0 for output in is_output]
-    custom = [output is not None and output.is_custom for output in of_node]
-    unknown = math.nan
-    activation = [
-        output.probability if output else _or(node.activation, unknown) if node.kind == NodeKind.FEATURE else 1.0
-        for node, output in zip(nodes, of_node, strict=True)
-    ]
-    return Nodes(
-        kind=np.array(
-            [NodeKind.OTHER_OUTPUT if c else node.kind for node, c in zip(nodes, custom, strict=True)], dtype=np.uint8
-        ),
-        layer=np.array([n_layers if o else node.layer for node, o in zip(nodes, is_output, strict=True)], np.int16),
-        position=np.array([node.position for node in nodes], dtype=np.int32),
-        unit=np.array([p if c else node.unit for node, p, c in zip(nodes, place, custom, strict=True)], np.int64),
-        activation=np.array(activation, dtype=np.float32),
-        weight=np.array([output.weight if output else 0.0 for output in of_node], dtype=np.float64),
-    )
-
-
-def _or(value: float | None, other: float) -> float:
-    return other if value is None else value
-
-
-def _active(nodes: Sequence[JsonNode]) -> Active:
-    features = sorted((node.layer, node.position, node.unit, node.activation or 0.0) for node in nodes if _fires(node))
-    layer, position, unit, value = ([row[column] for row in features] for column in range(4))
-    return Active(
-        np.array(layer, dtype=np.int16),
-        np.array(position, dtype=np.int32),
-        np.array(unit, dtype=np.int64),
-        np.array(value, dtype=np.float32),
-    )
-
-
-def _fires(node: JsonNode) -> bool:
-    return node.kind == NodeKind.FEATURE and node.activation != 0
-
-
-@dataclass(frozen=True)
-class _Groups:
-    supernodes: tuple[tuple[str, ...], ...] = ()
-    pinned: tuple[str, ...] = ()
-
-
-def _named_nodes(
-    parameters: Any, ids: NodeIds, nodes: Sequence[JsonNode], *, n_layers: int
-) -> tuple[_Groups, tuple[str, ...]]:
-    """Returns supernodes and pins by today's ids, and a sentence for what names no node."""
-    if not isinstance(parameters, Mapping):
-        return _Groups(), ()
-    lost: list[str] = []
-
-    def today(node_id: Any) -> list[str]:
-        if isinstance(node_id, str) and node_id in ids.index:
-            return [nodes[ids.index[node_id]].name(n_layers=n_layers)]
-        lost.append(str(node_id))
-        return []
-
-    pinned = [name for node_id in _list(parameters.get("pinnedIds")) for name in today(node_id)]
-    supernodes = []
-    for group in _list(parameters.get("supernodes")):
-        if isinstance(group, list) and group and isinstance(group[0], str):
-            members = [name for node_id in group[1:] for name in today(node_id)]
-            supernodes += [(group[0], *members)] if members else []
-        else:
-            lost.append(str(group))
-    shown = ", ".join(f"{each:.40}" for each in lost[:3])
-    return _Groups(tuple(supernodes), tuple(pinned)), (
-        (f"{len(lost)} pinned or grouped ids name no node of the graph and were left out ({shown})",) if lost else ()
-    )
-
-
-def _list(found: Any) -> list[Any]:
-    return found if isinstance(found, list) else []
 
 
 def _warnings(nodes: Sequence[JsonNode]) -> tuple[str, ...]:

@@ -5,21 +5,17 @@ model and dictionary the graph truly is, so that importing it gives the same uni
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
-import circuitbase
 from circuitbase.errors import InputError
+from circuitbase.graph.reached_influence import cumulative_influence
 from circuitbase.graph.trace import Target, Trace
-from circuitbase.ingest.foreign.json_statements import NEURONPEDIA_JSON, OWN
+from circuitbase.ingest.foreign.document_metadata import GraphForm, document_metadata
 from circuitbase.ingest.foreign.node_names import FEATURE_TYPES, NodeName, node_name
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 
-GraphForm = Literal["neuronpedia", "circuit-tracer"]
-SCHEMA_VERSION = 1
 _TYPE_OF = {kind: name for name, kind in FEATURE_TYPES.items()} | {NodeKind.OTHER_OUTPUT: "logit"}
 _ORDER = (NodeKind.FEATURE, NodeKind.LAYER_ERROR, NodeKind.INPUT_TOKEN)
 
@@ -42,7 +38,7 @@ def graph_document(
     names = node_names(trace)
     imported = trace.metadata.imported
     return {
-        "metadata": _metadata(trace, form=form, slug=slug, source_set=source_set),
+        "metadata": document_metadata(trace, form=form, slug=slug, source_set=source_set),
         "qParams": {
             "pinnedIds": list(imported.pinned) if imported else [],
             "supernodes": [list(group) for group in imported.supernodes] if imported else [],
@@ -155,95 +151,3 @@ def _reached(trace: Trace, node: int, name: NodeName) -> float | None:
     if imported is not None and imported.influence:
         return imported.influence.get(name.node_id)
     return float(cumulative_influence(trace)[node])
-
-
-def cumulative_influence(trace: Trace) -> Float64[np.ndarray, " node"]:
-    """Returns the share of all influence that is reached, from the top, at each node (small is important).
-
-    Nodes that pruning took away had less than those that it kept, so they do not count before them; that dangling
-    ones were lost among the kept is not seen.
-    """
-    influence = trace.graph.node_influence.astype(np.float64)
-    order = np.argsort(-influence, kind="stable")
-    reached = np.empty(len(influence))
-    reached[order] = np.cumsum(influence[order])
-    total = max(_all_influence(trace), float(influence.sum()))
-    return np.minimum(reached / total, 1.0) if total > 0 else np.ones(len(influence))
-
-
-def _all_influence(trace: Trace) -> float:
-    """Returns ΣI over all nodes before pruning, from the scores of the whole graph (methods.md section 2).
-
-    Embeddings are never pruned, so the replacement score gives the errors' part, and 1 less the completeness score
-    is that part over ΣI + Σw. 0 where there were no errors, or where it is unknown.
-    """
-    graph, scores = trace.graph, trace.metadata.scores
-    tokens = float(graph.node_influence[graph.node_kind == NodeKind.INPUT_TOKEN].sum(dtype=np.float64))
-    if not 0 < scores.replacement < 1 or not 0 < scores.completeness < 1:
-        return 0.0
-    errors = tokens * (1 / scores.replacement - 1)
-    return errors / (1 - scores.completeness) - sum(target.weight for target in trace.metadata.targets)
-
-
-def _metadata(trace: Trace, *, form: GraphForm, slug: str | None, source_set: str | None) -> dict[str, Any]:
-    metadata = trace.metadata
-    imported, dictionary = metadata.imported, metadata.dictionary
-    assert dictionary is not None  # a trace without one has components, which are refused
-    stated = dict(imported.stated) if imported else {}
-    own_form = imported is not None and (imported.format == NEURONPEDIA_JSON) == (form == "neuronpedia")
-    kept = stated if own_form else {}
-    described: dict[str, Any] = {
-        **kept,
-        "slug": slug or stated.get("slug") or f"circuitbase-{metadata.trace_id[:12]}",
-        "scan": kept.get("scan") or (metadata.model.name if form == "neuronpedia" else dictionary.name),
-        "transcoder_list": kept.get("transcoder_list") or [],
-        "prompt_tokens": list(metadata.prompt.token_strings),
-        "prompt": metadata.prompt.text if metadata.prompt.text is not None else "".join(metadata.prompt.token_strings),
-        "node_threshold": kept.get("node_threshold", _threshold(trace, "node_threshold")),
-        "schema_version": SCHEMA_VERSION,
-    }
-    described = {name: value for name, value in described.items() if value is not None}
-    if form == "neuronpedia":
-        described |= _of_neuronpedia(trace, kept, source_set=source_set)
-    return described | {
-        OWN: {
-            "trace": metadata.trace_id,
-            "model": asdict(metadata.model),
-            "dictionary": asdict(dictionary),
-            "d_vocab": metadata.model.d_vocab,
-            "positions_without_nodes": list(metadata.prompt.positions_without_nodes),
-            "targets": [asdict(target) for target in metadata.targets],
-        }
-    }
-
-
-def _of_neuronpedia(trace: Trace, kept: Mapping[str, Any], *, source_set: str | None) -> dict[str, Any]:
-    metadata, dictionary = trace.metadata, trace.metadata.dictionary
-    generator = {"name": "circuitbase", "version": circuitbase.__version__}
-    generation = {
-        "max_n_logits": metadata.request.get("max_outputs", metadata.request.get("max_n_logits")),
-        "desired_logit_prob": metadata.request.get("output_probability", metadata.request.get("desired_logit_prob")),
-        "max_feature_nodes": metadata.options.get("max_features"),
-    }
-    pruning = {name: _threshold(trace, name) for name in ("node_threshold", "edge_threshold")}
-    described = {
-        "info": {
-            "generator": generator,
-            "transcoder_set": dictionary.name if dictionary else "",
-            **kept.get("info", {}),
-        },
-        "generation_settings": {**_known(generation), **kept.get("generation_settings", {})},
-        "pruning_settings": {**_known(pruning), **kept.get("pruning_settings", {})},
-    }
-    if source_set is not None:
-        described["feature_details"] = {**kept.get("feature_details", {}), "neuronpedia_source_set": source_set}
-    return described
-
-
-def _threshold(trace: Trace, name: str) -> float | None:
-    options = trace.metadata.options
-    return options.get(name) if options.get("prune") else 1.0
-
-
-def _known(found: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in found.items() if value is not None}

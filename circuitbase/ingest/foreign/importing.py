@@ -6,7 +6,8 @@ from neo4j import Driver
 
 from circuitbase.errors import DatabaseError
 from circuitbase.graph.trace import Trace
-from circuitbase.ingest.foreign.made_trace import Cutting, made_trace
+from circuitbase.ingest.foreign.cutting import Cutting
+from circuitbase.ingest.foreign.made_trace import made_trace
 from circuitbase.ingest.foreign.naming import Naming
 from circuitbase.ingest.foreign.reading import read_graph
 from circuitbase.ingest.prompt_sets import SetPrompt, join_set

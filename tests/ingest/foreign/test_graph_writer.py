@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 
 from circuitbase.errors import InputError
+from circuitbase.graph.reached_influence import cumulative_influence
 from circuitbase.graph.trace import Trace
 from circuitbase.ingest.foreign.document_check import document_problems
-from circuitbase.ingest.foreign.graph_writer import GraphForm, cumulative_influence, graph_document
+from circuitbase.ingest.foreign.document_metadata import GraphForm
+from circuitbase.ingest.foreign.graph_writer import graph_document
 from circuitbase.schema.kinds import NodeKind
 from circuitbase.tracing.options import TraceOptions
 from tests.ingest.foreign.graph_files import AGES, document, node_of

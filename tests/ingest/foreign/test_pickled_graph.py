@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from circuitbase.graph.reached_influence import cumulative_influence
 from circuitbase.graph.trace import Trace
-from circuitbase.ingest.foreign.graph_writer import cumulative_influence
+from circuitbase.ingest.foreign.cutting import Cutting
 from circuitbase.ingest.foreign.importing import ImportOptions, imported_trace
-from circuitbase.ingest.foreign.made_trace import Cutting
 from tests.ingest.foreign.graph_files import EDGES, EMBEDDING, ERROR, FEATURE, OUTPUT, TOKENS
 from tests.ingest.foreign.raw_files import LogitTarget, raw_graph, save_2025, save_2026
 from tests.ingest.foreign.reading import edges, nodes, refusal
