@@ -76,9 +76,10 @@ def refuse_too_large(trace: Trace, *, n_relationships: int) -> None:
         if options.get("prune")
         else "node threshold and edge threshold (it was not pruned at all)"
     )
+    again = "import its graph again, pruned" if trace.metadata.unproven else "trace the prompt again"
     raise DatabaseError(
         f"trace {trace.metadata.trace_id[:12]} has {n_relationships:,} relationships, and at most "
-        f"{MOST_RELATIONSHIPS:,} are stored; its file stays where it is: trace the prompt again with a lower {found}"
+        f"{MOST_RELATIONSHIPS:,} are stored; its file stays where it is: {again} with a lower {found}"
     )
 
 
