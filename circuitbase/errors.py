@@ -6,6 +6,7 @@ CircuitbaseError
 │   └── QueryError        a Cypher text or a named query that cannot be run
 ├── ModelError            a model folder or a dictionary that cannot be used
 ├── TraceFileError        a trace file that is truncated, of another version or inconsistent
+├── GraphFileError        a graph file of another tool that is truncated, inconsistent or of no known form
 ├── StoreError            the store cannot be read or written (disk full, no such folder)
 ├── ServiceError          Neo4j, Redis or Java is missing, unreachable or refuses the password
 └── DatabaseError         what is stored does not allow the operation (too large, missing, stale)
@@ -47,6 +48,10 @@ class ModelError(CircuitbaseError):
 
 class TraceFileError(CircuitbaseError):
     """A trace file that is truncated, of another version or inconsistent."""
+
+
+class GraphFileError(CircuitbaseError):
+    """A graph file of another tool that is truncated, inconsistent or of no known form."""
 
 
 class StoreError(CircuitbaseError):

@@ -4,11 +4,13 @@ Traces of different seeds share their units, model, dictionary and configuration
 over them have something to sum.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
 
 from circuitbase.graph.attribution_graph import ARRAY_DTYPES, PAIR_DTYPES, AttributionGraph
+from circuitbase.graph.imported import Imported
 from circuitbase.graph.influence import absolute_input, edge_influence, input_share, node_influence
 from circuitbase.graph.scores import graph_scores
 from circuitbase.graph.trace import (
@@ -139,6 +141,22 @@ def with_links(trace: Trace) -> Trace:
     }
     columns |= {name: np.array(values).astype(PAIR_DTYPES[name]) for name, values in pairs.items()}
     return with_arrays(trace, **columns)
+
+
+def without_account(trace: Trace) -> Trace:
+    """Returns the trace as if it had been imported: what only an account knows is nan."""
+    unknown = np.full(trace.graph.n_nodes, np.nan, dtype=np.float32)
+    scores = replace(
+        trace.metadata.scores,
+        replacement=math.nan,
+        completeness=math.nan,
+        account_violation=math.nan,
+        stored_account_violation=math.nan,
+        kept_mass=math.nan,
+    )
+    imported = Imported(format="Neuronpedia JSON", stated={"slug": "a", "node_threshold": 0.8})
+    graph = replace(trace.graph, node_preactivation=unknown, node_bias_effect=unknown, node_rest=unknown)
+    return Trace(metadata=replace(trace.metadata, scores=scores, imported=imported), graph=graph)
 
 
 def output_weight(trace: Trace) -> np.ndarray:

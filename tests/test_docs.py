@@ -49,7 +49,14 @@ def test_the_page_on_patching_prints_what_it_shows() -> None:
     check_examples("docs/patching.md", at_least=5)
 
 
-@pytest.mark.parametrize(("page", "printed"), [("tracing", "kept_mass=0.9"), ("attribution", "(8, 21, 53)")])
+def test_the_page_on_graphs_of_other_tools_prints_what_it_shows() -> None:
+    check_examples("docs/exchange.md", at_least=1)
+
+
+@pytest.mark.parametrize(
+    ("page", "printed"),
+    [("tracing", "kept_mass=0.9"), ("attribution", "(8, 21, 53)"), ("exchange", 'L02/F00007 -> out " on"')],
+)
 def test_the_python_on_a_page_runs(page: str, printed: str) -> None:
     (block,) = re.findall(
         r"^```python\n(.*?)^```$", (ROOT / "docs" / f"{page}.md").read_text(), re.MULTILINE | re.DOTALL

@@ -1,13 +1,14 @@
 """The `circuitbase` command: a table of its subcommands, each loaded only when it is called."""
 
 import importlib
+import keyword
 from typing import Any
 
 import click
 
 from circuitbase.errors import CircuitbaseError
 
-# command -> module of circuitbase.cli that defines it (attribute: the name with _ for -)
+# command -> module of circuitbase.cli that defines it (attribute: the name with _ for -, and behind a keyword)
 COMMANDS: dict[str, str] = {
     "demo": "demo",
     "up": "services",
@@ -21,6 +22,8 @@ COMMANDS: dict[str, str] = {
     "trace": "trace",
     "attribute": "attribute",
     "ingest": "stored",
+    "import": "importing",
+    "export": "exporting",
     "remove": "rollups",
     "rollup": "rollups",
     "sets": "stored",
@@ -56,7 +59,8 @@ class LazyGroup(click.Group):
         if name not in COMMANDS:
             return None
         module = importlib.import_module(f"circuitbase.cli.{COMMANDS[name]}")
-        command: click.Command = getattr(module, name.replace("-", "_"))
+        attribute = f"{name}_" if keyword.iskeyword(name) else name.replace("-", "_")
+        command: click.Command = getattr(module, attribute)
         return command
 
     def invoke(self, ctx: click.Context) -> Any:

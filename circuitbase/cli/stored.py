@@ -134,7 +134,9 @@ def traces(prompt_set: str | None, limit: int, output: str | None) -> None:
 
 
 @contextmanager
-def file_bar(locations: list[str]) -> Iterator[tuple[Iterator[str], Callable[[str], None]]]:
+def file_bar(
+    locations: list[str], *, description: str = "ingested"
+) -> Iterator[tuple[Iterator[str], Callable[[str], None]]]:
     """Yields the files, counted by a bar on a terminal's standard error, and a callback for sentences."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -142,5 +144,5 @@ def file_bar(locations: list[str]) -> Iterator[tuple[Iterator[str], Callable[[st
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        counted = iter(bar.track(locations, description="ingested"))
+        counted = iter(bar.track(locations, description=description))
         yield counted, lambda sentence: console.print(sentence, markup=False)

@@ -8,13 +8,19 @@ from circuitbase.graph.row_order import row_order
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 
 _TARGET_COLUMNS = ("node_preactivation", "node_bias_effect", "node_rest", "node_absolute_input")
+_UNPROVEN_TARGET_COLUMNS = ("node_absolute_input",)
 _FINITE_COLUMNS = ("node_activation", "node_influence", "edge_weight", "edge_influence", "active_value")
 
 
-def problems(graph: AttributionGraph, *, n_layers: int, n_positions: int, n_targets: int) -> list[str]:
-    """Returns a sentence for each way in which the columns contradict each other; empty if none."""
+def problems(
+    graph: AttributionGraph, *, n_layers: int, n_positions: int, n_targets: int, unproven: bool = False
+) -> list[str]:
+    """Returns a sentence for each way in which the columns contradict each other; empty if none.
+
+    An `unproven` graph has no account, so that of its targets only the absolute input must be known.
+    """
     return [
-        *_value_problems(graph),
+        *_value_problems(graph, _UNPROVEN_TARGET_COLUMNS if unproven else _TARGET_COLUMNS),
         *_node_problems(graph, n_layers=n_layers, n_positions=n_positions, n_targets=n_targets),
         *_edge_problems(graph),
         *_head_problems(graph, n_layers=n_layers),
@@ -32,7 +38,7 @@ def length_problems(arrays: dict[str, np.ndarray]) -> list[str]:
     return found
 
 
-def _value_problems(graph: AttributionGraph) -> list[str]:
+def _value_problems(graph: AttributionGraph, of_targets: tuple[str, ...]) -> list[str]:
     found = []
     for name in _FINITE_COLUMNS:
         bad = np.flatnonzero(~np.isfinite(getattr(graph, name)))
@@ -42,7 +48,7 @@ def _value_problems(graph: AttributionGraph) -> list[str]:
     is_target = np.zeros(graph.n_nodes, dtype=bool)
     in_range = (graph.edge_target >= 0) & (graph.edge_target < graph.n_nodes)
     is_target[graph.edge_target[in_range]] = True
-    for name in _TARGET_COLUMNS:
+    for name in of_targets:
         bad = np.flatnonzero(is_target & ~np.isfinite(getattr(graph, name)))
         if len(bad):
             found.append(f"{name} must be finite where a node has in-edges, got nan at node {bad[0]}")

@@ -1,9 +1,11 @@
 """A trace: one prompt's attribution graph with everything that says how it was made."""
 
+import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from circuitbase.graph.attribution_graph import AttributionGraph
+from circuitbase.graph.imported import Imported
 from circuitbase.schema import identity
 from circuitbase.schema.kinds import NodeKind
 
@@ -102,6 +104,7 @@ class Scores:
     `kept_mass` is the share of the outputs' weight that influence carries to input tokens and errors along the
     edges before pruning: 1 unless `keep_mass` or `max_features` left some out. No node's influence (of a weight
     of 1) nor the replacement score is wrong by more than what is missing. Scaling a feature does not change it.
+    nan is what nobody knows of an imported graph: its account and, if it was pruned before, what it was like.
     """
 
     replacement: float
@@ -115,7 +118,7 @@ class Scores:
 
 @dataclass(frozen=True)
 class Counts:
-    """Sizes before pruning."""
+    """Sizes before pruning; of an imported graph those that its file has."""
 
     nodes: int
     edges: int
@@ -159,6 +162,12 @@ class TraceMetadata:
     counts: Counts
     facts: Facts
     warnings: tuple[str, ...] = field(default=())
+    imported: Imported | None = None
+
+    @property
+    def unproven(self) -> bool:
+        """Returns whether the trace was imported: then nothing shows that its edges explain all of each target."""
+        return self.imported is not None
 
     @property
     def configuration_id(self) -> str:
@@ -190,7 +199,12 @@ class TraceMetadata:
 
     def as_json(self) -> dict[str, Any]:
         """Returns the metadata as plain JSON values."""
-        return {"trace_id": self.trace_id, **asdict(self)}
+        found = {"trace_id": self.trace_id, **asdict(self)}
+        if self.imported is None:
+            del found["imported"]
+        else:  # of a trace of ours a score of nan is a defect, and is refused as no JSON
+            found["scores"] = {name: None if math.isnan(score) else score for name, score in found["scores"].items()}
+        return found
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> "TraceMetadata":
@@ -214,10 +228,11 @@ class TraceMetadata:
             tracer_version=found["tracer_version"],
             targets=tuple(Target(**target) for target in found["targets"]),
             target_tokens=tuple(tuple(target) for target in found["target_tokens"]),
-            scores=Scores(**found["scores"]),
+            scores=Scores(**{name: math.nan if x is None else x for name, x in found["scores"].items()}),
             counts=Counts(**found["counts"]),
             facts=Facts(**found["facts"]),
             warnings=tuple(found["warnings"]),
+            imported=Imported.from_json(found["imported"]) if "imported" in found else None,
         )
 
 

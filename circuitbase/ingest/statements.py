@@ -118,6 +118,13 @@ MATCH (d:Dictionary {id: $dictionary})
 CREATE (u)-[:IN_DICTIONARY]->(d)
 """
 
+# Rows: id of the unit, label. What a person or an earlier graph called it stays.
+LABEL_UNITS = """
+UNWIND $rows AS row
+MATCH (u:Unit {id: row[0]}) WHERE u.label IS NULL
+SET u.label = row[1]
+"""
+
 # Rows: id of the head's unit, Head. What was said of a head before is forgotten.
 SET_HEAD_ROLES = f"""
 UNWIND $rows AS row

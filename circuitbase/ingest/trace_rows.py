@@ -1,5 +1,6 @@
 """A trace as rows: pure columns to lists, checked against the declaration before anything is sent."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,9 +76,10 @@ def refuse_too_large(trace: Trace, *, n_relationships: int) -> None:
         if options.get("prune")
         else "node threshold and edge threshold (it was not pruned at all)"
     )
+    again = "import its graph again, pruned" if trace.metadata.unproven else "trace the prompt again"
     raise DatabaseError(
         f"trace {trace.metadata.trace_id[:12]} has {n_relationships:,} relationships, and at most "
-        f"{MOST_RELATIONSHIPS:,} are stored; its file stays where it is: trace the prompt again with a lower {found}"
+        f"{MOST_RELATIONSHIPS:,} are stored; its file stays where it is: {again} with a lower {found}"
     )
 
 
@@ -94,12 +96,13 @@ def _trace_row(trace: Trace, digest: str) -> Row:
             "n_active": len(graph.active_unit),
             "n_nodes_before_pruning": counts.nodes,
             "n_edges_before_pruning": counts.edges,
-            "replacement_score": float(scores.replacement),
-            "completeness_score": float(scores.completeness),
+            "unproven": True if metadata.unproven else None,
+            "replacement_score": _score(metadata, scores.replacement),
+            "completeness_score": _score(metadata, scores.completeness),
             "pruned_replacement_score": float(scores.pruned_replacement),
             "pruned_completeness_score": float(scores.pruned_completeness),
-            "account_violation": float(scores.account_violation),
-            "stored_account_violation": float(scores.stored_account_violation),
+            "account_violation": _score(metadata, scores.account_violation),
+            "stored_account_violation": _score(metadata, scores.stored_account_violation),
             "top_token": facts.top_token_string,
             "top_probability": float(facts.top_probability),
             "answer_rank": facts.answer_rank,
@@ -171,6 +174,10 @@ def _port_names(port: np.ndarray) -> list[str | None]:
         return [None] * len(port)
     names = {int(port): None if port == Port.NONE else port.name.lower() for port in Port}
     return [names[value] for value in port.tolist()]
+
+
+def _score(metadata: TraceMetadata, score: float) -> float | None:
+    return None if metadata.unproven and math.isnan(score) else float(score)
 
 
 def _none_for_nan(column: np.ndarray) -> list[float | None]:

@@ -1,6 +1,6 @@
 """Storing a trace: what it shares first, then the trace itself in one transaction, so it is there or not."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from neo4j import Driver, ManagedTransaction, Session
@@ -13,6 +13,7 @@ from circuitbase.ingest.managed import Written, write
 from circuitbase.ingest.migrations import ensure_schema
 from circuitbase.ingest.shared_nodes import upsert_shared_nodes
 from circuitbase.ingest.trace_rows import Row, TraceRows, trace_rows
+from circuitbase.ingest.unit_labels import label_units
 from circuitbase.schema.declaration import SCHEMA_VERSION
 from circuitbase.schema.migrations import SCHEMA_NAME
 
@@ -56,8 +57,10 @@ def store_trace(driver: Driver, trace: Trace, *, database: str) -> StoredTrace:
         if found.version != SCHEMA_VERSION:
             ensure_schema(driver, database=database)
         if found.array_digest is not None:
-            return _already_stored(trace, found.array_digest)
-        return _store(session, trace, trace_rows(trace), surroundings=not found.complete)
+            stored = _already_stored(trace, found.array_digest)
+        else:
+            stored = _store(session, trace, trace_rows(trace), surroundings=not found.complete)
+        return replace(stored, retries=stored.retries + label_units(session, trace.metadata))
 
 
 @dataclass(frozen=True)

@@ -71,7 +71,7 @@ class SetSummary:
     mean_active_features: float
     mean_nodes: float
     mean_edges: float
-    mean_replacement_score: float
+    mean_replacement_score: float | None  # none where all traces were pruned before they were imported
 
 
 @dataclass(frozen=True)

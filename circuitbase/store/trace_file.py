@@ -64,6 +64,7 @@ def from_bytes(content: bytes, *, name: str) -> Trace:
         n_layers=metadata.model.n_layers,
         n_positions=len(metadata.prompt.token_ids),
         n_targets=len(metadata.targets),
+        unproven=metadata.unproven,
     )
     if found:
         raise _inconsistent(name, found)

@@ -159,11 +159,11 @@ def check_made_for(stored: StoredDictionary, *, model: ModelIdentity, any_model_
 
 
 def _same_model(one: str, other: str) -> bool:
-    first, second = (_plain_model_name(name) for name in (one, other))
+    first, second = (plain_model_name(name) for name in (one, other))
     return first == second
 
 
-def _plain_model_name(name: str) -> str:
+def plain_model_name(name: str) -> str:
     """Returns a model's name without its organisation and without differences of mere spelling."""
     plain = _last_part(name).replace("gemma-v3", "gemma-3")
     return OTHER_NAMES.get(plain, plain).removesuffix("-pt")

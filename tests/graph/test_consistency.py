@@ -5,7 +5,7 @@ from circuitbase.graph.consistency import length_problems, problems
 from circuitbase.graph.trace import Trace
 from circuitbase.schema.kinds import NodeKind
 from circuitbase.tracing.options import TraceOptions
-from tests.synthetic import synthetic_trace, with_arrays
+from tests.synthetic import synthetic_trace, with_arrays, without_account
 
 TRACE = synthetic_trace(4)
 GRAPH = TRACE.graph
@@ -159,3 +159,17 @@ def test_an_edge_to_an_earlier_position_is_found() -> None:
 def test_an_edge_to_a_lower_layer_is_found() -> None:
     features = np.flatnonzero((GRAPH.node_kind == NodeKind.FEATURE) & (GRAPH.node_position == 2))
     assert "an edge must not run to a lower layer" in found_with(**with_edge(int(features[-1]), int(features[0])))
+
+
+def test_an_unproven_graph_needs_of_its_targets_only_the_absolute_input():
+    graph = without_account(TRACE).graph
+    sizes = {"n_layers": TRACE.metadata.model.n_layers, "n_positions": 5, "n_targets": len(TRACE.metadata.targets)}
+    assert problems(graph, **sizes, unproven=True) == []
+    assert [sentence.split()[0] for sentence in problems(graph, **sizes)] == [
+        "node_preactivation",
+        "node_bias_effect",
+        "node_rest",
+    ]
+    nothing = np.full(graph.n_nodes, np.nan, dtype=np.float32)
+    without_input = with_arrays(TRACE, node_absolute_input=nothing).graph
+    assert "node_absolute_input must be finite" in "".join(problems(without_input, **sizes, unproven=True))

@@ -13,7 +13,7 @@ from circuitbase.schema.kinds import NodeKind, Port
 from circuitbase.schema.statements import row_properties
 from circuitbase.store.trace_file import array_digest
 from circuitbase.tracing.options import TraceOptions
-from tests.synthetic import synthetic_trace, with_arrays
+from tests.synthetic import synthetic_trace, with_arrays, without_account
 
 
 def named(owner: NodeLabel | RelationshipType, row: tuple, *, first: int = 0) -> dict[str, object]:
@@ -153,8 +153,19 @@ def test_the_trace_row_has_the_digest_of_its_arrays_and_the_facts_of_the_run():
 def test_a_score_that_is_no_number_is_refused():
     trace = synthetic_trace(0)
     scores = replace(trace.metadata.scores, replacement=float("nan"))
-    with pytest.raises(DatabaseError, match=r"Trace\.replacement_score must be FLOAT, got nan"):
+    with pytest.raises(DatabaseError, match=r"Trace\.replacement_score must be FLOAT or none, got nan"):
         trace_rows.trace_rows(replace(trace, metadata=replace(trace.metadata, scores=scores)))
+
+
+def test_an_imported_trace_is_unproven_and_what_nobody_knows_of_it_is_left_out():
+    proven, unproven = (
+        named(node("Trace"), trace_rows.trace_rows(trace).trace)
+        for trace in (synthetic_trace(0), without_account(synthetic_trace(0)))
+    )
+    assert proven["unproven"] is None
+    assert unproven["unproven"] is True
+    left_out = {name for name in proven if proven[name] is not None and unproven[name] is None}
+    assert left_out == {"replacement_score", "completeness_score", "account_violation", "stored_account_violation"}
 
 
 def test_a_configuration_is_named_by_model_dictionary_target_and_digits_of_its_id():

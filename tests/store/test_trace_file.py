@@ -16,7 +16,7 @@ from circuitbase.graph.attribution_graph import ARRAY_DTYPES
 from circuitbase.schema.identity import canonical_json
 from circuitbase.store.trace_file import array_digest, from_bytes, read_header, to_bytes
 from circuitbase.tracing.options import TraceOptions
-from tests.synthetic import synthetic_trace, with_arrays
+from tests.synthetic import synthetic_trace, with_arrays, without_account
 
 TRACE = synthetic_trace(7)
 CONTENT = to_bytes(TRACE)
@@ -258,3 +258,21 @@ def test_every_fact_but_device_and_time_is_kept() -> None:
     again = from_bytes(to_bytes(replace(TRACE, metadata=metadata)), name="a")
     assert again.metadata.warnings == ("feature 3 of layer 1 is dead",)
     assert again.metadata.facts == TRACE.metadata.facts
+
+
+def test_an_imported_trace_needs_no_account_and_its_unknown_scores_stay_unknown() -> None:
+    trace = without_account(TRACE)
+    content = to_bytes(trace)
+    again = from_bytes(content, name="a")
+    assert again.metadata.unproven
+    assert again.metadata.imported == trace.metadata.imported
+    assert np.isnan([again.metadata.scores.account_violation, again.metadata.scores.replacement]).all()
+    assert again.metadata.scores.pruned_replacement == trace.metadata.scores.pruned_replacement
+    assert np.isnan(again.graph.node_preactivation).all()
+    assert to_bytes(again) == content
+
+
+def test_a_trace_of_ours_says_nothing_of_importing_and_needs_its_account() -> None:
+    assert "imported" not in described()
+    nothing = np.full(TRACE.graph.n_nodes, np.nan, dtype=np.float32)
+    assert "node_preactivation must be finite" in refusal(to_bytes(with_arrays(TRACE, node_preactivation=nothing)))
