@@ -25,6 +25,7 @@ redis.call('ZADD', KEYS[4], 'NX', now, ARGV[1])
 redis.call('SADD', KEYS[5], ARGV[3])
 local state = redis.call('HGET', KEYS[1], 'state')
 if state and not is_final(state) then return 0 end
+redis.call('HDEL', KEYS[1], 'ending')
 redis.call('HSET', KEYS[1], 'state', 'queued', 'request', ARGV[2], 'error', '', 'attempts', 0, 'deaths', 0,
            'priority', ARGV[4], 'queued_at', now, 'changed_at', now)
 redis.call('ZADD', KEYS[2], 'NX', now, ARGV[1])
@@ -105,6 +106,7 @@ RETRY = (
     + """
 local state = redis.call('HGET', KEYS[1], 'state')
 if state ~= 'failed' and state ~= 'dead' and state ~= 'cancelled' then return 0 end
+redis.call('HDEL', KEYS[1], 'ending')
 redis.call('HSET', KEYS[1], 'state', 'queued', 'error', '', 'attempts', 0, 'deaths', 0, 'changed_at', now)
 redis.call('SADD', KEYS[2], ARGV[1])
 redis.call('PUBLISH', ARGV[2], ARGV[1])

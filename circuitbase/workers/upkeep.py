@@ -81,6 +81,7 @@ def _run(
             before, held = held, holding.look()
             follow_queues(app, client, options, name=name)
             leases.release(client, before - held)  # ended, unless its child died
+            leases.renew(client, held - before)
             if ticks % RENEW_EVERY_TICKS == 0:
                 announce(client, options.queues, models=options.models)
                 leases.renew(client, held)

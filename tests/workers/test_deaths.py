@@ -17,6 +17,7 @@ from circuitbase.workers import deaths, jobs, tasks
 from circuitbase.workers.application import STORE_TASK, TRACE_TASK, application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.deaths import WatchedRequest, ending, given_up, note_death
+from circuitbase.workers.job_control import retry
 from circuitbase.workers.jobs import JobState
 from circuitbase.workers.leases import Held
 from circuitbase.workers.presence import worker_name
@@ -120,3 +121,14 @@ def test_a_death_while_redis_is_away_is_only_logged(
 def test_the_tasks_of_jobs_are_watched(app: Celery) -> None:
     watched = {name for name, task in app.tasks.items() if task.Request == tasks.WATCHED}
     assert watched == {TRACE_TASK, STORE_TASK}
+
+
+def test_a_job_that_is_tried_again_forgets_how_it_died(client: redis.Redis, app: Celery) -> None:
+    note_death(client, Held("a", TRACE_TASK), "was killed")
+    jobs.move(client, "a", JobState.DEAD, error="it died", worker=worker_name())
+    assert retry(client, app, ["a"]) == 1
+    assert client.hget(jobs.key("a"), "ending") is None
+    note_death(client, Held("a", TRACE_TASK), "was killed")
+    jobs.move(client, "a", JobState.FAILED, error="it broke")
+    jobs.put(client, [("a", made_request())], prompt_set="capitals")
+    assert client.hget(jobs.key("a"), "ending") is None
