@@ -38,10 +38,13 @@ def test_on_random_layered_graphs_p_values_are_super_uniform() -> None:
     The p value of every type of every draw is at most α no oftener than α. The bounds fail once in 100,000 seeds.
     """
     draws, samples = 100, 19
-    detail = {name: [] for name in ("chain", "coherent-ffl", "incoherent-ffl", "diamond", "inhibition", "chain:++:so")}
+    detail = {name: [] for name in ("chain", "coherent-ffl", "incoherent-ffl", "diamond", "inhibition", "chain:++:ss")}
     for draw in range(draws):
         random = np.random.default_rng([5, draw])
-        graphs = [layered_graph(random, n_layers=3, n_positions=2, per_place=4) for _ in range(2)]
+        graphs = [
+            layered_graph(random, n_positions=1, per_place=8, probability=0.4),
+            layered_graph(random, n_positions=2, per_place=4),
+        ]
         found = totals(*graphs, options=NullOptions(samples=samples, rounds=2, seed=draw))
         each = {row.type.name: row for row in (*enrichment(found, detail="shape"), *enrichment(found))}
         for name, p_values in detail.items():
@@ -55,7 +58,7 @@ def test_on_random_layered_graphs_p_values_are_super_uniform() -> None:
 
 def test_a_planted_motif_is_found_and_no_other() -> None:
     random = np.random.default_rng(3)
-    graphs = [with_loops(layered_graph(random, per_place=6, probability=0.1), n=8, random=random) for _ in range(2)]
+    graphs = [with_loops(layered_graph(random, per_place=6, probability=0.1), n=8, random=random) for _ in range(3)]
     found = {
         row.type.name: row for row in enrichment(totals(*graphs, options=NullOptions(samples=399)), detail="signs")
     }
