@@ -267,14 +267,14 @@ NODES: tuple[NodeLabel, ...] = (
         "a pattern of edges that recurs over the traces of a prompt set, with the units that fill it",
         (
             _p("id", "STRING", "SHA-256 of kind, type, set, configuration and what fills it"),
-            _p("kind", "STRING", "`subcircuit` (edges between these very units) or `motif` (a shape)"),
-            _p("type", "STRING", "the shape, such as feed-forward-loop; `closed` for subcircuits"),
+            _p("kind", "STRING", "`subcircuit` (edges between these very units) or `structural` (a shape)"),
+            _p("type", "STRING", "the shape with signs and positions, as `chain:+-:so`; `closed` for subcircuits"),
             _p("size", "INTEGER", "number of edges"),
             _p("traces", "INTEGER", "support: traces that realise it through the same trace nodes"),
             _p("set", "STRING", "the prompt set that was searched"),
             _p("configuration", "STRING", "id of the configuration of its traces"),
             _p("created_by", "STRING", "the command and its options"),
-            _optional("edges", "LIST<STRING>", "subcircuits: its edges, as `source -> target; same position`"),
+            _optional("edges", "LIST<STRING>", "its edges, as `source -> target; same position`; structural: `+ same`"),
             _optional("lift", "FLOAT", "subcircuits: share of support in the set over that in the background set"),
             _optional(
                 "influence",
