@@ -35,6 +35,7 @@ COMMANDS: dict[str, str] = {
     "contrast": "circuits",
     "patch": "patching",
     "scrub": "patching",
+    "motifs": "motifs",
     "component-circuit": "component_circuits",
     "heads": "heads",
     "benchmark": "benchmark",

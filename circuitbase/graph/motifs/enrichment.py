@@ -16,13 +16,16 @@ LEAST_MEAN = 1.0  # instances, on average over traces and samples, from which a 
 class MotifTotals:
     """Sums over traces of the counts of TYPES, observed and in jointly drawn samples: each trace by itself.
 
-    `traces_with` counts the traces that have at least one instance.
+    `traces_with` counts the traces that have at least one instance. `edges` counts edges, `moved` on average those of a
+    sample that the traces lack.
     """
 
     traces: int
     count: Int64[np.ndarray, " type"]
     null: Int64[np.ndarray, "type sample"]
     traces_with: Int64[np.ndarray, " type"]
+    edges: int = 0
+    moved: float = 0.0
 
 
 @dataclass(frozen=True)

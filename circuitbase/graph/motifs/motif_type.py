@@ -104,6 +104,19 @@ def edge_positions(*classes: int) -> str:
     return "".join(POSITIONS[number & 1] for number in classes)
 
 
+def type_of(shape: Shape, classes: tuple[int, ...]) -> MotifType:
+    """Returns the type of an instance of a shape from the classes of its edges, in the shape's order."""
+    signs, positions = edge_signs(*classes), edge_positions(*classes)
+    if shape == Shape.DIAMOND:
+        products = sorted("+" if signs[start] == signs[start + 1] else "-" for start in (0, 2))
+        return MotifType(shape, "".join(products), "s" if set(positions) == {"s"} else "o")
+    if shape in LOOPS:
+        return MotifType(shape, signs, positions[:2])
+    if shape.is_fan:
+        return MotifType(shape, signs[:1], positions[:1])
+    return MotifType(shape, signs, positions)
+
+
 def _chains() -> list[MotifType]:
     """Returns them in the order 4·class(ab) + class(bc)."""
     return [

@@ -54,10 +54,19 @@ class SwapClasses:
     other: Int64[np.ndarray, " pair"]
 
 
-def null_counts(
-    graph: SignedGraph, *, options: NullOptions, trace_id: str, min_size: int = MIN_SIZE
-) -> Int64[np.ndarray, "type sample"]:
-    """Returns the counts of TYPES in each sample of the null model of a trace's graph.
+@dataclass(frozen=True)
+class NullCounts:
+    """The counts of TYPES in samples of the null model, and how many edges of a sample the graph itself lacks.
+
+    The less can move, the closer to the graph the samples are, and the smaller a ratio can be.
+    """
+
+    counts: Int64[np.ndarray, "type sample"]
+    moved: float
+
+
+def null_counts(graph: SignedGraph, *, options: NullOptions, trace_id: str, min_size: int = MIN_SIZE) -> NullCounts:
+    """Returns the counts in each sample of the null model of a trace's graph.
 
     Equal seeds and trace ids give equal samples, whatever other traces there are.
     """
@@ -66,10 +75,12 @@ def null_counts(
     classes = swap_classes(graph)
     hub = swapped(graph, classes, rounds=options.rounds, random=random)
     found = np.empty((len(TYPES), options.samples), dtype=np.int64)
+    observed, moved = graph.source * graph.n_nodes + graph.target, 0
     for sample in range(options.samples):
         drawn = swapped(hub, classes, rounds=options.rounds, random=random)
         found[:, sample] = motif_counts(drawn, min_size=min_size)
-    return found
+        moved += int((~np.isin(drawn.source * drawn.n_nodes + drawn.target, observed)).sum())
+    return NullCounts(found, moved=moved / options.samples)
 
 
 def swap_classes(graph: SignedGraph) -> SwapClasses:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from circuitbase.graph.motifs.edge_support import UnitGraph, edge_support
 from circuitbase.graph.motifs.instance_table import InstanceTable
-from circuitbase.graph.motifs.motif_type import TYPES, MotifType, Shape, edge_positions, edge_signs
+from circuitbase.graph.motifs.motif_type import TYPES, MotifType, Shape, edge_positions, edge_signs, type_of
 
 BUDGET = 1_000_000  # instances kept in memory
 
@@ -33,6 +33,11 @@ class RecurringMotif:
     def size(self) -> int:
         """Returns the number of its nodes."""
         return len(self.units)
+
+    @property
+    def type(self) -> MotifType:
+        """Returns the type that it is counted under."""
+        return type_of(self.shape, self.classes)
 
     @property
     def signs(self) -> str:

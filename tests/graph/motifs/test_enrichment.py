@@ -13,7 +13,7 @@ from tests.graph.motifs.random_graphs import layered_graph
 
 def totals(*graphs: SignedGraph, options: NullOptions) -> MotifTotals:
     counts = [motif_counts(graph) for graph in graphs]
-    null = [null_counts(graph, options=options, trace_id=str(place)) for place, graph in enumerate(graphs)]
+    null = [null_counts(graph, options=options, trace_id=str(place)).counts for place, graph in enumerate(graphs)]
     with_any = np.sum([count > 0 for count in counts], axis=0)
     return MotifTotals(len(graphs), count=np.sum(counts, axis=0), null=np.sum(null, axis=0), traces_with=with_any)
 

@@ -91,15 +91,23 @@ def test_a_round_is_as_likely_as_its_reverse() -> None:
 def test_samples_follow_from_seed_and_trace_alone() -> None:
     graph = layered_graph(np.random.default_rng(0), n_layers=4, per_place=3)
     options = NullOptions(samples=5, rounds=3, seed=7)
-    first = null_counts(graph, options=options, trace_id="ab")
-    assert (first == null_counts(graph, options=options, trace_id="ab")).all()
-    assert (first != null_counts(graph, options=options, trace_id="cd")).any()
-    assert (first != null_counts(graph, options=NullOptions(samples=5, rounds=3, seed=8), trace_id="ab")).any()
+    first, again, other = (null_counts(graph, options=options, trace_id=trace) for trace in ("ab", "ab", "cd"))
+    reseeded = null_counts(graph, options=NullOptions(samples=5, rounds=3, seed=8), trace_id="ab")
+    assert (first.counts == again.counts).all() and first.moved == again.moved
+    assert (first.counts != other.counts).any()
+    assert (first.counts != reseeded.counts).any()
+
+
+def test_edges_count_as_moved_where_the_graph_lacks_them() -> None:
+    frozen = from_edges((0, 1, 1.0), (2, 3, 1.0))
+    assert null_counts(frozen, options=NullOptions(samples=3), trace_id="ab").moved == 0
+    free = two_layers({0: 0, 1: 0}, {2: 0, 3: 0}, [(0, 2), (1, 3)])
+    assert 0.6 < null_counts(free, options=NullOptions(samples=99), trace_id="ab").moved < 1.4
 
 
 def test_fans_are_the_same_in_every_sample() -> None:
     graph = layered_graph(np.random.default_rng(0), n_layers=4, per_place=3)
-    found = null_counts(graph, options=NullOptions(samples=9), trace_id="ab")[FANS_IN:]
+    found = null_counts(graph, options=NullOptions(samples=9), trace_id="ab").counts[FANS_IN:]
     assert found.sum() > 0 and (found == found[:, :1]).all()
 
 
