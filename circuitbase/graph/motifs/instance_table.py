@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 
 import numpy as np
+from jaxtyping import Bool
 
 from circuitbase.graph.motifs.edge_support import EdgeSupport, UnitGraph, edge_key
-from circuitbase.graph.motifs.instances import InstanceBlock, instance_blocks
+from circuitbase.graph.motifs.instances import instance_blocks
 from circuitbase.graph.motifs.motif_type import Shape
 
 
@@ -55,16 +56,24 @@ class InstanceTable:
     def _of_trace(self, found: UnitGraph, types: frozenset[int], *, least: int) -> Iterator[set[bytes]]:
         among = self.support.of_graph(found) >= least
         wanted = np.array(sorted(types))
-        for block in instance_blocks(found.graph, shapes=[self.shape], among=among):
-            chosen = np.isin(block.type, wanted)
-            part = InstanceBlock(block.shape, block.type[chosen], block.nodes[chosen], block.edges[chosen])
-            yield self.keys(found, part)
+        for units, classes, type in self._instances(found, among):
+            chosen = np.isin(type, wanted)
+            yield self._keys(units[chosen], classes[chosen])
 
-    def keys(self, found: UnitGraph, block: InstanceBlock) -> set[bytes]:
-        """Returns the keys of a block's instances, each once."""
-        if not len(block.type):
+    def keys(self, found: UnitGraph, *, among: Bool[np.ndarray, " edge"]) -> Iterator[set[bytes]]:
+        """Yields the keys of a trace's instances that are made of some edges."""
+        for units, classes, _ in self._instances(found, among):
+            yield self._keys(units, classes)
+
+    def _instances(self, found: UnitGraph, among: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+        """Yields the numbers of units, the classes of edges and the types of instances, some at a time."""
+        number, edge_class = self.support.numbers(found), found.graph.edge_class
+        for block in instance_blocks(found.graph, shapes=[self.shape], among=among):
+            yield number[block.nodes], edge_class[block.edges], block.type
+
+    def _keys(self, units: np.ndarray, classes: np.ndarray) -> set[bytes]:
+        if not len(units):
             return set()
-        units, classes = self.support.numbers(found)[block.nodes], found.graph.edge_class[block.edges]
         if self.shape == Shape.DIAMOND:
             units, classes = _ordered_diamonds(units, classes)
         rows = np.unique(np.concatenate([units, classes], axis=1), axis=0)

@@ -140,21 +140,44 @@ def _diamond_block(graph: SignedGraph, paths: TwoEdgePaths, one: np.ndarray, oth
 
 def _inhibitions(graph: SignedGraph, *, among: np.ndarray | None) -> Iterator[InstanceBlock]:
     """Yields, for each positive edge bc, the exciting and inhibiting sources of b without an edge to c, in pairs."""
-    chosen = np.ones(graph.n_edges, dtype=bool) if among is None else among
-    into = np.argsort(graph.target, kind="stable")
-    bound = np.searchsorted(graph.target[into], np.arange(graph.n_nodes + 1))
-    other = (~graph.same_position).astype(np.int64)
-    for onward in np.flatnonzero(chosen & graph.is_positive).tolist():
-        b, c = int(graph.source[onward]), int(graph.target[onward])
-        to_b, to_c = into[bound[b] : bound[b + 1]], into[bound[c] : bound[c + 1]]
-        to_b = to_b[chosen[to_b] & ~np.isin(graph.source[to_b], graph.source[to_c])]
-        exciting, inhibiting = to_b[graph.is_positive[to_b]], to_b[~graph.is_positive[to_b]]
-        if len(exciting) and len(inhibiting):
-            ab, ib = np.repeat(exciting, len(inhibiting)), np.tile(inhibiting, len(exciting))
-            edges = np.stack([ab, ib, np.full(len(ab), onward)], axis=1)
-            nodes = np.stack([graph.source[ab], graph.source[ib], np.full(len(ab), b), np.full(len(ab), c)], axis=1)
-            type = INHIBITIONS + 4 * other[ab] + 2 * other[ib] + other[onward]
-            yield InstanceBlock(Shape.INHIBITION, type, nodes, edges)
+    exciting, inhibiting = _positive_endings(graph, among=among)
+    count = np.bincount(inhibiting.onward, minlength=graph.n_edges)
+    begin = np.cumsum(count) - count
+    ends = np.cumsum(count[exciting.onward])
+    start = 0
+    while start < len(ends):
+        stop = max(start + 1, int(np.searchsorted(ends, (ends[start - 1] if start else 0) + ROWS, side="right")))
+        times = count[exciting.onward[start:stop]]
+        ab, onward = (np.repeat(column[start:stop], times) for column in (exciting.first, exciting.onward))
+        within = np.arange(len(ab)) - np.repeat(np.cumsum(times) - times, times)
+        ib = inhibiting.first[begin[onward] + within]
+        nodes = [graph.source[ab], graph.source[ib], graph.source[onward], graph.target[onward]]
+        other = (~graph.same_position).astype(np.int64)
+        type = INHIBITIONS + 4 * other[ab] + 2 * other[ib] + other[onward]
+        yield InstanceBlock(Shape.INHIBITION, type, np.stack(nodes, axis=1), np.stack([ab, ib, onward], axis=1))
+        start = stop
+
+
+@dataclass(frozen=True)
+class _Halves:
+    """First edges ab of chains and the edges bc with which they go on, sorted by these."""
+
+    first: np.ndarray
+    onward: np.ndarray
+
+
+def _positive_endings(graph: SignedGraph, *, among: np.ndarray | None) -> tuple[_Halves, _Halves]:
+    """Returns the chains that end in a positive edge: those that begin with a positive edge, and the others."""
+    first, onward = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)]
+    for paths in two_edge_paths(graph, among=among):
+        chosen = (paths.closing < 0) & graph.is_positive[paths.second]
+        first.append(paths.first[chosen])
+        onward.append(paths.second[chosen])
+    of_first, of_onward = np.concatenate(first), np.concatenate(onward)
+    order = np.lexsort((of_first, of_onward))
+    is_positive = graph.is_positive[of_first[order]]
+    exciting, inhibiting = (order[chosen] for chosen in (is_positive, ~is_positive))
+    return _Halves(of_first[exciting], of_onward[exciting]), _Halves(of_first[inhibiting], of_onward[inhibiting])
 
 
 def _fans(graph: SignedGraph, shape: Shape, *, min_size: int, among: np.ndarray | None) -> Iterator[InstanceBlock]:

@@ -19,7 +19,7 @@ from jaxtyping import Int64
 from circuitbase.errors import InputError
 from circuitbase.graph.motifs.counts import MIN_SIZE, motif_counts
 from circuitbase.graph.motifs.motif_type import TYPES
-from circuitbase.graph.motifs.signed_graph import SignedGraph, is_same_position
+from circuitbase.graph.motifs.signed_graph import SignedGraph
 
 PROPOSED = 0.75  # of a round's pairs; were it all of them, a class of few edges would only see even permutations
 
@@ -131,8 +131,8 @@ def _swap_once(graph: SignedGraph, target: np.ndarray, classes: SwapClasses, ran
 
 def _keeps_class(graph: SignedGraph, edge: np.ndarray, source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Returns whether an edge may lead between these nodes: of its own position class, and to no earlier position."""
-    same = is_same_position(graph.position, source, target)
-    return (same == graph.same_position[edge]) & (graph.position[source] <= graph.position[target])
+    here, there = graph.position[source], graph.position[target]
+    return (((here == there) & (here >= 0)) == graph.same_position[edge]) & (here <= there)
 
 
 def _among(key: np.ndarray, ordered: np.ndarray) -> np.ndarray:

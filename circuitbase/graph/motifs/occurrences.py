@@ -6,7 +6,6 @@ import numpy as np
 
 from circuitbase.graph.motifs.edge_support import EdgeSupport, UnitGraph, edge_key, edge_support
 from circuitbase.graph.motifs.instance_table import InstanceTable
-from circuitbase.graph.motifs.instances import instance_blocks
 from circuitbase.graph.motifs.motif_type import Shape
 from circuitbase.graph.motifs.recurring import RecurringMotif
 
@@ -57,5 +56,4 @@ def _instance_is_there(
 ) -> bool:
     table = InstanceTable(support, motif.shape, budget=0)
     wanted = table.row([support.number[unit] for unit in motif.units], list(motif.classes))
-    blocks = instance_blocks(found.graph, shapes=[motif.shape], among=among)
-    return any(wanted in table.keys(found, block) for block in blocks)
+    return any(wanted in keys for keys in table.keys(found, among=among))

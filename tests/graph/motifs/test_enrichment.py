@@ -37,13 +37,13 @@ def test_on_random_layered_graphs_p_values_are_super_uniform() -> None:
 
     The p value of every type of every draw is at most α no oftener than α. The bounds fail once in 100,000 seeds.
     """
-    draws, samples = 100, 19
+    draws, samples = 80, 19
     detail = {name: [] for name in ("chain", "coherent-ffl", "incoherent-ffl", "diamond", "inhibition", "chain:++:ss")}
     for draw in range(draws):
         random = np.random.default_rng([5, draw])
         graphs = [
-            layered_graph(random, n_positions=1, per_place=8, probability=0.4),
-            layered_graph(random, n_positions=2, per_place=4),
+            layered_graph(random, n_positions=1 + trace, per_place=8 - 4 * trace, probability=0.4)
+            for trace in range(1 + draw % 2)
         ]
         found = totals(*graphs, options=NullOptions(samples=samples, rounds=2, seed=draw))
         each = {row.type.name: row for row in (*enrichment(found, detail="shape"), *enrichment(found))}
@@ -52,7 +52,7 @@ def test_on_random_layered_graphs_p_values_are_super_uniform() -> None:
     for name, p_values in detail.items():
         for level in (0.05, 0.1, 0.25, 0.5, 0.75):
             below = int((np.array(p_values) <= level + 1e-9).sum())
-            assert below <= binom.ppf(1 - 1e-5 / 60, draws, level), (name, level, below)
+            assert below <= binom.ppf(1 - 1e-5 / 30, draws, level), (name, level, below)
     assert min(len(set(p_values)) for p_values in detail.values()) >= samples // 2
 
 
@@ -60,12 +60,12 @@ def test_a_planted_motif_is_found_and_no_other() -> None:
     random = np.random.default_rng(3)
     graphs = [with_loops(layered_graph(random, per_place=6, probability=0.1), n=8, random=random) for _ in range(3)]
     found = {
-        row.type.name: row for row in enrichment(totals(*graphs, options=NullOptions(samples=399)), detail="signs")
+        row.type.name: row for row in enrichment(totals(*graphs, options=NullOptions(samples=119)), detail="shape")
     }
-    planted = found["coherent-ffl:+++"]
-    assert planted.ratio is not None and planted.ratio > 1.5 and planted.z is not None and planted.z > 4
+    planted = found["coherent-ffl"]
+    assert planted.ratio is not None and planted.ratio > 1.3 and planted.z is not None and planted.z > 4
     below = {name for name, row in found.items() if row.corrected_p is not None and row.corrected_p < 0.05}
-    assert below == {"coherent-ffl:+++"}
+    assert below == {"coherent-ffl"}
 
 
 def test_counts_ratio_z_and_p_by_hand() -> None:
