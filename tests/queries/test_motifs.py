@@ -12,8 +12,10 @@ from circuitbase.graph.motifs.null_model import NullOptions, null_counts
 from circuitbase.graph.motifs.occurrences import occurrences
 from circuitbase.graph.motifs.signed_graph import signed_graph
 from circuitbase.graph.trace import Trace
+from circuitbase.queries import library
 from circuitbase.queries.motif_storing import store_motifs
 from circuitbase.queries.motifs import drawn, motif_totals, parsed_type, set_instances, set_motifs
+from circuitbase.queries.reading import run_read_only
 from circuitbase.queries.rollup_choice import ChosenRollup, choose_rollup
 from circuitbase.queries.unit_graphs import summed_trace_ids, unit_graph, unit_graphs, unit_names
 from circuitbase.schema.kinds import NodeKind
@@ -191,3 +193,26 @@ def test_motifs_are_stored_with_units_in_their_places_and_the_traces(
     assert store_motifs(driver, rollup, where, created_by="test", database="neo4j") == 0
     assert [row for row in contents(driver) if "'Lease'" not in row] == before
     assert value(driver, "MATCH (m:Motif) RETURN count(m)") == 4
+
+
+def test_the_cypher_of_loops_finds_what_is_listed(stored_sets: StoredSets, rollup: ChosenRollup) -> None:
+    with stored_sets.driver.session(database="neo4j") as session:
+        listed = [
+            motif
+            for shape in (Shape.COHERENT_LOOP, Shape.INCOHERENT_LOOP)
+            for motif in set_instances(session, rollup, MotifType(shape), min_presence=0.0, top=10**6).motifs
+        ]
+        names = unit_names(session, sorted({unit for motif in listed for unit in motif.units}))
+    query = library.load("feed-forward-loops")
+    arguments = query.arguments({"min_traces": 1, "limit": 100_000})
+    found = run_read_only(stored_sets.driver, query.text, arguments, database="neo4j").rows
+    expected = {
+        (*(names[unit] for unit in motif.units), motif.signs, motif.positions): (
+            motif.traces,
+            motif.shape == Shape.COHERENT_LOOP,
+        )
+        for motif in listed
+    }
+    columns = ("a", "b", "c", "signs", "positions")
+    assert {tuple(row[name] for name in columns): (row["support"], row["coherent"]) for row in found} == expected
+    assert len(found) == len(listed) > 20
