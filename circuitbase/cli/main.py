@@ -41,6 +41,7 @@ COMMANDS: dict[str, str] = {
     "overlap": "similarity",
     "patch": "patching",
     "scrub": "patching",
+    "motifs": "motifs",
     "component-circuit": "component_circuits",
     "heads": "heads",
     "benchmark": "benchmark",

@@ -5,13 +5,19 @@ import numpy as np
 import pytest
 
 from circuitbase.errors import QueryError
+from circuitbase.graph.motifs.motif_type import MotifType, Shape
+from circuitbase.graph.motifs.occurrences import occurrences
 from circuitbase.ingest.head_roles import store_head_roles
 from circuitbase.ingest.interventions import MadeIntervention, store_interventions
 from circuitbase.ingest.prompt_sets import SetPrompt, put_prompts
 from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import library
+from circuitbase.queries.motif_storing import store_motifs
+from circuitbase.queries.motifs import set_instances
 from circuitbase.queries.reading import run_read_only
 from circuitbase.queries.rollup import roll_up
+from circuitbase.queries.rollup_choice import choose_rollup
+from circuitbase.queries.unit_graphs import summed_trace_ids, unit_graphs
 from circuitbase.schema.cypher_names import undeclared_names
 from circuitbase.store.trace_store import TraceStore
 from circuitbase.tracing.components.component_options import ComponentOptions
@@ -41,6 +47,15 @@ def put_heads_with_a_role(stored: StoredSets) -> None:
     scores = {Role.INDUCTION: RoleScores(np.array([[0.1, 0.9]]), parts={}, measured_on={})}
     model = stored.first[0].metadata.model
     store_head_roles(stored.driver, model, HeadRoles(scores, BOUNDS), database="neo4j")
+
+
+def put_motifs(stored: StoredSets) -> None:
+    """Stores feed-forward loops of `capital-en` with their traces."""
+    with stored.driver.session() as session:
+        rollup = choose_rollup(session, "capital-en", configuration=None)
+        found = set_instances(session, rollup, MotifType(Shape.COHERENT_LOOP), min_presence=0.0, top=3)
+        where = occurrences(unit_graphs(session, summed_trace_ids(session, rollup)), found.motifs)
+    store_motifs(stored.driver, rollup, where, created_by="a test", database="neo4j")
 
 
 def put_trace_with_links(stored: StoredSets) -> None:
@@ -104,6 +119,7 @@ def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str
 
 
 def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets, tmp_path: Path) -> None:
+    put_motifs(stored_sets)
     put_component_traces(stored_sets, tmp_path)
     put_prompt_with_an_answer(stored_sets)
     put_heads_with_a_role(stored_sets)
