@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from circuitbase.schema.kinds import UNIT_LABELS
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -263,6 +263,60 @@ NODES: tuple[NodeLabel, ...] = (
         indexes=(("method",),),
     ),
     NodeLabel(
+        "Motif",
+        "a pattern of edges that recurs over the traces of a prompt set, with the units that fill it",
+        (
+            _p("id", "STRING", "SHA-256 of kind, type, set, configuration and what fills it"),
+            _p("kind", "STRING", "`subcircuit` (edges between these very units) or `motif` (a shape)"),
+            _p("type", "STRING", "the shape, such as feed-forward-loop; `closed` for subcircuits"),
+            _p("size", "INTEGER", "number of edges"),
+            _p("traces", "INTEGER", "support: traces that realise it through the same trace nodes"),
+            _p("set", "STRING", "the prompt set that was searched"),
+            _p("configuration", "STRING", "id of the configuration of its traces"),
+            _p("created_by", "STRING", "the command and its options"),
+            _optional("edges", "LIST<STRING>", "subcircuits: its edges, as `source -> target; same position`"),
+            _optional("lift", "FLOAT", "subcircuits: share of support in the set over that in the background set"),
+            _optional(
+                "influence",
+                "FLOAT",
+                "subcircuits: mean over its traces of the influence that its edges carry into its last units",
+            ),
+        ),
+        key="id",
+    ),
+    NodeLabel(
+        "Supernode",
+        "units that play one role over a prompt set (methods.md section 5)",
+        (
+            _p("id", "STRING", "SHA-256 of set, configuration and members"),
+            _p("name", "STRING", "what a person named it, else the name of its first member and how many more"),
+            _p("set", "STRING", "the prompt set whose traces were compared"),
+            _p("configuration", "STRING", "id of the configuration of its traces"),
+            _p("size", "INTEGER", "number of members"),
+            _p("threshold", "FLOAT", "smallest likeness of two members that nobody put together"),
+            _p("pinned", "BOOLEAN", "whether a person fixed its members"),
+        ),
+        key="id",
+        indexes=(("set", "configuration"),),
+    ),
+    NodeLabel(
+        "SupernodeEdit",
+        "what a person said about supernodes; every later grouping of the set obeys it",
+        (
+            _p("id", "STRING", "SHA-256 of set, configuration and number"),
+            _p("set", "STRING", "the prompt set"),
+            _p("configuration", "STRING", "id of the configuration"),
+            _p("number", "INTEGER", "its place in the order of edits; a later one prevails"),
+            _p("kind", "STRING", "`pin`, `split`, `merge` or `name`"),
+            _p("units", "LIST<STRING>", "ids of the units that belong together, or are named"),
+            _p("others", "LIST<STRING>", "ids of the units that these must be apart from; split only"),
+            _optional("name", "STRING", "the name that was given"),
+            _p("made_at", "ZONED DATETIME", "when it was said"),
+        ),
+        key="id",
+        indexes=(("set", "configuration"),),
+    ),
+    NodeLabel(
         "Lease",
         "whoever changes sums or removes traces writes it first, and so holds its lock until the transaction ends",
         (_p("name", "STRING", "always `sums`"), _p("taken", "INTEGER", "how often it was taken")),
@@ -353,6 +407,28 @@ RELATIONSHIPS: tuple[RelationshipType, ...] = (
         (_optional("port", "STRING", "q, k or v where it is a head"),),
     ),
     RelationshipType("IN_MODEL", "Intervention", "Model", "the model that was changed"),
+    RelationshipType(
+        "INVOLVES",
+        "Motif",
+        "Unit",
+        "the unit fills a place of the motif",
+        (_p("place", "INTEGER", "its place, from 0"),),
+    ),
+    RelationshipType("OCCURS_IN", "Motif", "Trace", "the trace realises the motif through the same trace nodes"),
+    RelationshipType("GROUPS", "Supernode", "Unit", "the unit is a member; of one supernode of a set at most"),
+    RelationshipType(
+        "RESEMBLES",
+        "Unit",
+        "Unit",
+        "the evidence for two members of a supernode; from the smaller id to the larger",
+        (
+            _p("supernode", "STRING", "id of the supernode"),
+            _p("likeness", "FLOAT", "cosine of their profiles, -1 to 1"),
+            _p("jaccard", "FLOAT", "traces that hold both over traces that hold either"),
+            _p("evidence", "STRING", "`duplicates` (high Jaccard), `alternatives` (low) or `edited` (put together)"),
+        ),
+        indexes=(("supernode",),),
+    ),
     RelationshipType("OVER", "Rollup", "PromptSet", "the set that is summed"),
     RelationshipType("SUMMED_IN", "Trace", "Rollup", "the trace is in the sums, exactly once"),
     RelationshipType(

@@ -150,6 +150,23 @@ def intervention_id(*, model: str, method: str, setup: Mapping[str, Any], place:
     return sha256({"model": model, "method": method, "setup": dict(setup), "place": dict(place)})
 
 
+def motif_id(*, kind: str, type: str, prompt_set: str, configuration: str, filling: Sequence[str]) -> str:
+    """Returns a motif's id: what it is, where it was looked for, and the edges or units that fill it."""
+    return sha256(
+        {"kind": kind, "type": type, "set": prompt_set, "configuration": configuration, "filling": list(filling)}
+    )
+
+
+def supernode_id(*, prompt_set: str, configuration: str, members: Sequence[str]) -> str:
+    """Returns a supernode's id: where it was looked for, and its members in whatever order."""
+    return sha256({"set": prompt_set, "configuration": configuration, "members": sorted(members)})
+
+
+def supernode_edit_id(*, prompt_set: str, configuration: str, number: int) -> str:
+    """Returns the id of an edit of supernodes, by its place in the order of edits."""
+    return sha256({"set": prompt_set, "configuration": configuration, "number": number})
+
+
 def rollup_id(*, prompt_set: str, configuration: str) -> str:
     """Returns the id of the sums over one prompt set's traces under one configuration."""
     return sha256({"prompt_set": prompt_set, "configuration": configuration})

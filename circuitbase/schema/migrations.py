@@ -25,7 +25,12 @@ def interventions() -> list[str]:
     return constraints.statements()
 
 
-MIGRATIONS: tuple[Migration, ...] = (constraints_and_indexes, interventions)
+def motifs() -> list[str]:
+    """Returns what the third schema adds: the constraints and indexes of motifs and supernodes."""
+    return constraints.statements()
+
+
+MIGRATIONS: tuple[Migration, ...] = (constraints_and_indexes, interventions, motifs)
 
 # The version only rises, whichever of two processes writes it last.
 RECORD_VERSION = (

@@ -93,7 +93,7 @@ def test_migrate_says_what_ran(database: Driver, settings: Settings):
     assert first == {
         "version_before": 0,
         "version": SCHEMA_VERSION,
-        "migrations": ["constraints_and_indexes", "interventions"],
+        "migrations": ["constraints_and_indexes", "interventions", "motifs"],
     }
     assert row(run("migrate")) == {
         "version_before": SCHEMA_VERSION,

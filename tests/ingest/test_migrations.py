@@ -22,7 +22,7 @@ def constraints(driver: Driver) -> set[tuple[str, str]]:
 
 def test_a_fresh_database_gets_every_constraint_and_index(bare_database: Driver):
     done = migrate(bare_database, database=DATABASE)
-    assert done == Migrated(before=0, after=SCHEMA_VERSION, ran=("constraints_and_indexes", "interventions"))
+    assert done == Migrated(before=0, after=SCHEMA_VERSION, ran=("constraints_and_indexes", "interventions", "motifs"))
     assert constraints(bare_database) == {(owner.name, owner.key) for owner in (*NODES, *RELATIONSHIPS) if owner.key}
     indexed = rows(bare_database, "SHOW INDEXES YIELD labelsOrTypes, properties, type, state, owningConstraint")
     plain = {
@@ -63,7 +63,7 @@ def test_a_fresh_database_is_migrated_when_it_is_first_used(database: Driver):
 
 def test_an_older_database_is_refused_until_it_is_migrated(database: Driver):
     database.execute_query("CREATE (:Schema {name: 'circuitbase', version: 0})")
-    with pytest.raises(DatabaseError, match=r"has schema version 0, .* version 2; run `circuitbase migrate`"):
+    with pytest.raises(DatabaseError, match=r"has schema version 0, .* version 3; run `circuitbase migrate`"):
         ensure_schema(database, database=DATABASE)
     assert migrate(database, database=DATABASE).before == 0
     ensure_schema(database, database=DATABASE)
