@@ -33,6 +33,7 @@ COMMANDS: dict[str, str] = {
     "attention": "attention",
     "circuit": "circuits",
     "contrast": "circuits",
+    "subcircuits": "subcircuits",
     "patch": "patching",
     "scrub": "patching",
     "component-circuit": "component_circuits",

@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Int64, UInt64
 
 from circuitbase.graph.placements import placement
-from circuitbase.graph.unit_edges import UnitEdges, bits
+from circuitbase.graph.unit_edges import UnitEdges, bits, traces_of
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def with_edge(index: UnitEdges, placed: PlacedSet, edge: int, *, least: int) -> 
     """
     own = index.occurrences(edge)
     source, target = int(index.source[edge]), int(index.target[edge])
-    held = np.isin(placed.traces, index.at_trace[own])
+    held = traces_of(index.presence[edge], n_traces=index.n_traces)[placed.traces]
     if np.count_nonzero(held) < least:
         return None
     traces, nodes = placed.traces[held], placed.nodes[held]

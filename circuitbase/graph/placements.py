@@ -3,7 +3,7 @@
 A placement of a set is a placement of each of its subsets, so support never rises as a set grows.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from circuitbase.graph.unit_edges import UnitEdges
 
@@ -31,9 +31,9 @@ def placement(index: UnitEdges, edges: Sequence[int], trace: int) -> dict[int, i
     return None if found is None else {unit: min(domain) for unit, domain in found.items()}
 
 
-def placements_per_trace(index: UnitEdges, edges: Sequence[int]) -> dict[int, dict[int, int]]:
-    """Returns trace -> its first placement of the edges, for the traces that realise them."""
-    found = ((trace, placement(index, edges, trace)) for trace in range(index.n_traces))
+def placements_in(index: UnitEdges, edges: Sequence[int], traces: Iterable[int]) -> dict[int, dict[int, int]]:
+    """Returns trace -> its first placement of the edges, for those of the traces that realise them."""
+    found = ((trace, placement(index, edges, trace)) for trace in traces)
     return {trace: placed for trace, placed in found if placed is not None}
 
 

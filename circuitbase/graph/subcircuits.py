@@ -11,13 +11,13 @@ than what was found.
 """
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from circuitbase.graph.placed_sets import PlacedSet, empty_set, with_edge
-from circuitbase.graph.placements import placements_per_trace
+from circuitbase.graph.placements import placements_in
 from circuitbase.graph.unit_edges import UnitEdge, UnitEdges
 
 BUDGET = 5000
@@ -65,14 +65,21 @@ class SubcircuitSearch:
     bound: int
 
 
-def shared_subcircuits(index: UnitEdges, *, min_support: int, top: int, budget: int = BUDGET) -> SubcircuitSearch:
+def shared_subcircuits(
+    index: UnitEdges,
+    *,
+    min_support: int,
+    top: int,
+    budget: int = BUDGET,
+    progress: Callable[[int, int], None] = lambda tried, budget: None,
+) -> SubcircuitSearch:
     """Returns the `top` closed connected sets with support of `min_support` or more, by size times support.
 
     The search tries `budget` sets at most; the same edges give the same result, in whatever order they came.
     Among sets of equal size times support it keeps those that it met first.
     """
     search = _Search(index, least=max(1, min_support), top=top)
-    search.run(budget)
+    search.run(budget, progress)
     best = sorted(search.best, key=lambda entry: (-entry[0], -entry[1]))
     left = max((branch.bound() for _, _, branch in search.heap), default=0)
     complete = left <= search.threshold
@@ -121,7 +128,7 @@ class _Search:
         """Returns what a set must exceed to be among the best."""
         return self.best[0][0] if len(self.best) == self.top else 0
 
-    def run(self, budget: int) -> None:
+    def run(self, budget: int, progress: Callable[[int, int], None]) -> None:
         self._grow(empty_set(self.index), left_out=0, candidates=np.arange(self.index.n_edges))
         while self.heap and self.expansions < budget:
             _, _, branch = heapq.heappop(self.heap)
@@ -133,6 +140,7 @@ class _Search:
             branch.place += 1
             self._push(branch)
             self.expansions += 1
+            progress(self.expansions, budget)
             grown = with_edge(self.index, branch.placed, edge, least=self.least)
             if grown is not None:
                 self._grow(grown, left_out=left_out, candidates=branch.candidates)
@@ -219,7 +227,9 @@ def _described(index: UnitEdges, placed: PlacedSet) -> Subcircuit:
     edges = sorted(placed.edges)
     onward = {int(index.source[edge]) for edge in edges}
     last = [edge for edge in edges if int(index.target[edge]) not in onward]
-    carried = [sum(_influences(index, last, nodes)) for nodes in placements_per_trace(index, edges).values()]
+    carried = [
+        sum(_influences(index, last, nodes)) for nodes in placements_in(index, edges, placed.traces.tolist()).values()
+    ]
     return Subcircuit(
         edges=tuple(index.edges[edge] for edge in edges),
         traces=tuple(index.traces[trace] for trace in placed.traces),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int32, Int64, UInt8, UInt64
+from jaxtyping import Bool, Float64, Int32, Int64, UInt8, UInt64
 
 from circuitbase.schema.unit_names import input_name
 
@@ -41,7 +41,10 @@ class UnitPair(NamedTuple):
 
 @dataclass(frozen=True)
 class TraceEdges:
-    """One trace's edges between its nodes; `unit` and `position` are per node, the other columns per edge."""
+    """One trace's edges between its nodes; `unit` and `position` are per node, the other columns per edge.
+
+    A position of -1, where positions are summed, is the same as no other.
+    """
 
     trace_id: str
     unit: tuple[str, ...]
@@ -159,15 +162,16 @@ def _pair_codes(wanted: Collection[UnitPair], numbers: dict[str, int]) -> np.nda
 
 def _numbered(trace: TraceEdges, numbers: dict[str, int], chosen: np.ndarray | None) -> _Numbered:
     if chosen is None:
-        for unit in trace.unit:
-            numbers.setdefault(unit, len(numbers))
-    unit = np.array([numbers.get(unit, -1) for unit in trace.unit], dtype=np.int64)
+        for id in trace.unit:
+            numbers.setdefault(id, len(numbers))
+    unit = np.array([numbers.get(id, -1) for id in trace.unit], dtype=np.int64)
     source, target = unit[trace.source], unit[trace.target]
     code = (source * _UNITS + target) * _PORTS + trace.port
     keep = (source >= 0) & (target >= 0) & (source != target)
     if chosen is not None:
         keep &= np.isin(code, chosen)
-    same = trace.position[trace.source] == trace.position[trace.target]
+    position = trace.position[trace.source]
+    same = (position == trace.position[trace.target]) & (position >= 0)
     return _Numbered(
         trace_id=trace.trace_id,
         n_nodes=len(unit),
@@ -232,6 +236,11 @@ def _indexed(
 def bits(traces: Int64[np.ndarray, " chosen"], *, n_traces: int) -> UInt64[np.ndarray, " word"]:
     """Returns the bits of some traces."""
     return _bits(np.stack([np.zeros_like(traces), traces]), shape=(1, n_traces))[0]
+
+
+def traces_of(words: UInt64[np.ndarray, " word"], *, n_traces: int) -> Bool[np.ndarray, " trace"]:
+    """Returns which traces some bits stand for."""
+    return np.unpackbits(words.view(np.uint8), count=n_traces, bitorder="little").view(bool)
 
 
 def _bits(placed: np.ndarray, *, shape: tuple[int, int]) -> np.ndarray:
