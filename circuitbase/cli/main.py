@@ -34,6 +34,7 @@ COMMANDS: dict[str, str] = {
     "circuit": "circuits",
     "contrast": "circuits",
     "subcircuits": "subcircuits",
+    "supernodes": "supernodes",
     "patch": "patching",
     "scrub": "patching",
     "component-circuit": "component_circuits",

@@ -130,11 +130,11 @@ def global_circuit(
     """Returns the global circuit of a rollup; raises InputError for a presence outside [0, 1]."""
     least = least_traces(rollup.traces, min_presence=min_presence)
     units = [
-        _unit(row, traces=rollup.traces)
+        unit_of_sums(row, traces=rollup.traces)
         for row in session.run(_UNITS, rollup=rollup.id, least=least, limit=max_units).data()
     ]
     edges = [
-        _edge(row, traces=rollup.traces)
+        edge_of_sums(row, traces=rollup.traces)
         for row in session.run(_EDGES, rollup=rollup.id, least=least, by=by, limit=max_edges).data()
     ]
     return GlobalCircuit(
@@ -160,7 +160,8 @@ def deviation(total: float, square_total: float, count: int) -> float:
     return math.sqrt(max(0.0, square_total / count - (total / count) ** 2))
 
 
-def _unit(row: Mapping[str, Any], *, traces: int) -> CircuitUnit:
+def unit_of_sums(row: Mapping[str, Any], *, traces: int) -> CircuitUnit:
+    """Returns a unit from a row of its names and sums over so many traces."""
     return CircuitUnit(
         id=row["id"],
         name=row["name"],
@@ -176,7 +177,8 @@ def _unit(row: Mapping[str, Any], *, traces: int) -> CircuitUnit:
     )
 
 
-def _edge(row: Mapping[str, Any], *, traces: int) -> CircuitEdge:
+def edge_of_sums(row: Mapping[str, Any], *, traces: int) -> CircuitEdge:
+    """Returns an edge from a row of its ends, its sums, and those of its target, over so many traces."""
     sums, count = row["sums"], row["sums"]["traces"]
     # Weights of 0 do not occur, so what is not positive is negative.
     agreeing = max(sums["positive"], count - sums["positive"])

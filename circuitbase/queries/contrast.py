@@ -5,7 +5,7 @@ filtered by presence in both sets together, blind to which set a trace is in.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from circuitbase.queries.intervals import Interval, log_odds_ratio, wilson
 from circuitbase.queries.rollup_choice import ChosenRollup
 from circuitbase.schema.identity import drives_key
 
+EdgeRows = dict[tuple[str, str, int], Mapping[str, Any]]  # by source, target and port
 Leaning = Literal["first", "second", "neither"]
 APART = frozenset({"InputToken", "OutputToken", "RoleOutput"})  # differ wherever the prompts do
 SETTLED = 0.8  # sign agreement in both sets from which opposite signs count as a flip
@@ -178,9 +179,31 @@ def contrast(
     session: Session, first: ChosenRollup, second: ChosenRollup, *, min_presence: float = MIN_PRESENCE
 ) -> Contrast:
     """Returns two rollups side by side, of what is in `min_presence` of the traces of one set at least."""
-    # What is often enough in one set has at least this many traces in both together.
-    least = min(least_traces(each.traces, min_presence=min_presence) for each in (first, second))
-    units = [
+    least = least_in_both(first, second, min_presence=min_presence)
+    return contrast_of(
+        (set_summary(session, first), set_summary(session, second)),
+        session.run(_UNITS, first=first.id, second=second.id, least=least).data(),
+        _edges(session, first, second, least=least),
+        min_presence=min_presence,
+    )
+
+
+def least_in_both(first: ChosenRollup, second: ChosenRollup, *, min_presence: float) -> int:
+    """Returns how many traces of both together have what is often enough in one of them."""
+    return min(least_traces(each.traces, min_presence=min_presence) for each in (first, second))
+
+
+def contrast_of(
+    sets: tuple[SetSummary, SetSummary],
+    units: Iterable[Mapping[str, Any]],
+    edges: tuple[EdgeRows, EdgeRows],
+    *,
+    min_presence: float,
+) -> Contrast:
+    """Returns two sets side by side from rows of units in either and of edges in each."""
+    first, second = (each.rollup for each in sets)
+    least = least_in_both(first, second, min_presence=min_presence)
+    compared = [
         ContrastUnit(
             id=row["id"],
             name=row["name"],
@@ -189,25 +212,27 @@ def contrast(
             first_influence=row["first_influence"] / first.traces,
             second_influence=row["second_influence"] / second.traces,
         )
-        for row in session.run(_UNITS, first=first.id, second=second.id, least=least)
+        for row in units
+        if row["first"] + row["second"] >= least
+    ]
+    found = [
+        _edge(edges[0].get(ends), edges[1].get(ends), first, second)
+        for ends in edges[0].keys() | edges[1].keys()
+        if _traces(edges[0].get(ends)) + _traces(edges[1].get(ends)) >= least
     ]
     return Contrast(
-        first=_summary(session, first),
-        second=_summary(session, second),
+        first=sets[0],
+        second=sets[1],
         min_presence=min_presence,
-        units=tuple(sorted(units, key=lambda unit: _rank(unit.presence, unit.id))),
-        edges=tuple(
-            sorted(
-                _edges(session, first, second, least=least), key=lambda e: _rank(e.presence, f"{e.source}|{e.target}")
-            )
-        ),
+        units=tuple(sorted(compared, key=lambda unit: _rank(unit.presence, unit.id))),
+        edges=tuple(sorted(found, key=lambda e: _rank(e.presence, f"{e.source}|{e.target}"))),
     )
 
 
-def _edges(session: Session, first: ChosenRollup, second: ChosenRollup, *, least: int) -> list[ContrastEdge]:
+def _edges(session: Session, first: ChosenRollup, second: ChosenRollup, *, least: int) -> tuple[EdgeRows, EdgeRows]:
     # An edge that reaches `least` in both sets together has half of it in one of them.
     half = max(1, math.ceil(least / 2))
-    found = [
+    found: list[EdgeRows] = [
         {_ends(row): row for row in session.run(_FREQUENT_EDGES, rollup=rollup.id, least=half).data()}
         for rollup in (first, second)
     ]
@@ -217,11 +242,7 @@ def _edges(session: Session, first: ChosenRollup, second: ChosenRollup, *, least
             for source, target, port in there.keys() - here.keys()
         ]
         here.update({_ends(row): row for row in session.run(_EDGES_BY_KEY, keys=keys).data()})
-    return [
-        _edge(found[0].get(ends), found[1].get(ends), first, second)
-        for ends in found[0].keys() | found[1].keys()
-        if _traces(found[0].get(ends)) + _traces(found[1].get(ends)) >= least
-    ]
+    return found[0], found[1]
 
 
 def _ends(row: Mapping[str, Any]) -> tuple[str, str, int]:
@@ -277,7 +298,8 @@ def _traces(row: Mapping[str, Any] | None) -> int:
     return row["traces"] if row else 0
 
 
-def _summary(session: Session, rollup: ChosenRollup) -> SetSummary:
+def set_summary(session: Session, rollup: ChosenRollup) -> SetSummary:
+    """Returns what a rollup's traces are like."""
     row = session.run(_LENGTHS, rollup=rollup.id).single(strict=True)
     return SetSummary(
         rollup=rollup,
