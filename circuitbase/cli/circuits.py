@@ -1,10 +1,17 @@
 """`circuit` and `contrast`: global circuits as tables, rows and a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from circuitbase.cli.grouped_reading import (
+    SUPERNODE_COLUMNS,
+    read_grouped_circuit,
+    read_grouped_contrast,
+    supernodes_option,
+)
 from circuitbase.cli.output import chosen_format, output_options, show_rows
 from circuitbase.cli.reading import reading_session
 from circuitbase.schema.unit_names import input_name
@@ -33,6 +40,7 @@ PICTURE_UNITS, PICTURE_EDGES = 1000, 5000
 )
 @click.option("--configuration", help="Beginning of a configuration's name or id, where the set has several.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the circuit into this file.")
+@supernodes_option
 @output_options
 def circuit(
     prompt_set: str,
@@ -41,6 +49,7 @@ def circuit(
     limit: int,
     configuration: str | None,
     png: Path | None,
+    supernodes: bool,
     output: str | None,
 ) -> None:
     """Show the global circuit of a prompt set: what recurs over its traces.
@@ -53,6 +62,7 @@ def circuit(
       circuitbase circuit capital-en
       circuitbase circuit capital-en --by share --limit 50 --csv
       circuitbase circuit capital-en --png capital-en.png
+      circuitbase circuit capital-en --supernodes
     """
     from circuitbase.queries.circuit import global_circuit
     from circuitbase.queries.rollup_choice import choose_rollup
@@ -61,17 +71,21 @@ def circuit(
     settings = load_settings()
     with reading_session(settings, prompt_set) as (_, session):
         chosen = choose_rollup(session, prompt_set, configuration=configuration)
-        found = global_circuit(
-            session,
-            chosen,
-            min_presence=min_presence,
-            by=by,
-            max_units=max(limit, PICTURE_UNITS if png else 0),
-            max_edges=max(limit, PICTURE_EDGES if png else 0),
-        )
+        most: dict[str, Any] = {
+            "max_units": max(limit, PICTURE_UNITS if png else 0),
+            "max_edges": max(limit, PICTURE_EDGES if png else 0),
+        }
+        groups: list[dict[str, Any]] = []
+        group_labels: dict[str, str] = {}
+        if supernodes:
+            found, groups, group_labels = read_grouped_circuit(
+                session, chosen, settings, min_presence=min_presence, by=by, **most
+            )
+        else:
+            found = global_circuit(session, chosen, min_presence=min_presence, by=by, **most)
         ends = [end for edge in found.edges for end in (edge.source, edge.target)]
-        labels = peak_token_labels(session, [*(unit.id for unit in found.units), *ends])
-    show_circuit(found, labels, limit=limit, output=output)
+        labels = group_labels | peak_token_labels(session, [*(unit.id for unit in found.units), *ends])
+    show_circuit(found, labels, limit=limit, output=output, groups=groups)
     if png:
         write_picture(found, labels, png)
         click.echo(f"Drawn: {png}", err=True)
@@ -83,9 +97,16 @@ def circuit(
 @click.option("--min-presence", default=0.3, show_default=True, help="Smallest fraction of a set's traces.")
 @click.option("--limit", default=12, show_default=True, type=click.IntRange(min=1), help="Most rows of each list.")
 @click.option("--configuration", help="Beginning of a configuration's name or id, where the sets share several.")
+@supernodes_option
 @output_options
 def contrast(
-    first: str, second: str, min_presence: float, limit: int, configuration: str | None, output: str | None
+    first: str,
+    second: str,
+    min_presence: float,
+    limit: int,
+    configuration: str | None,
+    supernodes: bool,
+    output: str | None,
 ) -> None:
     """Show what two prompt sets share and where they differ.
 
@@ -103,19 +124,31 @@ def contrast(
     settings = load_settings()
     with reading_session(settings, first, second) as (_, session):
         chosen = choose_two_rollups(session, first, second, configuration=configuration)
-        found = contrasted(session, *chosen, min_presence=min_presence)
+        group_labels: dict[str, str] = {}
+        if supernodes:
+            found, group_labels = read_grouped_contrast(session, chosen, settings, min_presence=min_presence)
+        else:
+            found = contrasted(session, *chosen, min_presence=min_presence)
         ends = [end for edge in found.edges for end in (edge.source, edge.target)]
-        labels = peak_token_labels(session, [*(unit.id for unit in found.units), *ends])
+        labels = group_labels | peak_token_labels(session, [*(unit.id for unit in found.units), *ends])
     show_contrast(found, labels, limit=limit, output=output)
 
 
-def show_circuit(found: "GlobalCircuit", labels: dict[str, str], *, limit: int, output: str | None) -> None:
-    """Prints a global circuit: two tables, or rows that say which of the two they are of."""
+def show_circuit(
+    found: "GlobalCircuit",
+    labels: dict[str, str],
+    *,
+    limit: int,
+    output: str | None,
+    groups: Sequence[dict[str, Any]] = (),
+) -> None:
+    """Prints a global circuit: two tables, or rows that say which of the two they are of; `groups` are a third."""
     chosen = found.rollup
     units = [unit_row(unit, labels) for unit in found.units[:limit]]
     edges = [edge_row(edge, labels) for edge in found.edges[:limit]]
     if chosen_format(output) != "table":
-        show_rows([{"row": "unit", **row} for row in units] + [{"row": "edge", **row} for row in edges], output=output)
+        lists = (("unit", units), ("edge", edges), ("supernode", groups))
+        show_rows([{"row": name, **row} for name, rows in lists for row in rows], output=output)
         return
     click.echo(
         f"Global circuit of {chosen.prompt_set}: {chosen.traces} traces, in at least {found.min_presence:.0%} of them\n"
@@ -128,6 +161,9 @@ def show_circuit(found: "GlobalCircuit", labels: dict[str, str], *, limit: int, 
         title=f"Edges ({len(edges)} of {found.n_edges}, by mean {found.by}; traced edges)",
         columns=EDGE_COLUMNS,
     )
+    if groups:
+        title = "Supernodes, and the sums over the edges within them, which are dropped"
+        show_rows(groups, output=output, title=title, columns=SUPERNODE_COLUMNS)
 
 
 def show_contrast(found: "Contrast", labels: dict[str, str], *, limit: int, output: str | None) -> None:
@@ -161,7 +197,7 @@ def _contrast_lists(found: "Contrast", labels: dict[str, str]) -> list[tuple[str
     shared_units, shared_edges = found.shared_units(), found.shared_edges()
     units, edges = found.differing_units(), found.differing_edges()
     flips = [edge for edge in found.edges if edge.flips]
-    of_features = any(unit.kind in ("Feature", "LayerError") for unit in found.units)
+    of_features = any(unit.kind in ("Feature", "LayerError", "Supernode") for unit in found.units)
     parts = "Features and errors" if of_features else "Heads, MLPs and neurons"
 
     def of_units(chosen: "list[ContrastUnit]", *, tokens: bool) -> list[dict[str, Any]]:
