@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from circuitbase.graph.lift import lift, support
 from circuitbase.graph.subcircuits import SubcircuitSearch, shared_subcircuits
 from circuitbase.graph.unit_edges import TraceEdges, UnitEdge, UnitPair, unit_edges
 from tests.graph.placed_edges import Node, built, closed_sets, realising, small_traces, trace_edges
@@ -106,6 +107,20 @@ def test_a_planted_subcircuit_is_the_best(planted_noise: list[TraceEdges]) -> No
     best = search(planted_noise, k=12, top=1, budget=2000).found[0]
     assert set(best.edges) >= {UnitEdge(f"p{n}", f"p{n + 1}", 0, False) for n in range(6)}
     assert best.support == 20
+
+
+def test_the_sets_around_a_hub_do_not_hide_a_rarer_one_of_high_lift() -> None:
+    draw = np.random.default_rng(2)
+    planted = [((f"p{n}", n), (f"p{n + 1}", n + 1)) for n in range(14)]
+
+    def trace(k: int, *, with_planted: bool) -> TraceEdges:
+        hub = [((f"s{n}", n), ("hub", 20)) for n in range(14) if draw.random() < 0.9]
+        return trace_edges(f"trace{k:03}", hub + (planted if with_planted else []))
+
+    found = search([trace(k, with_planted=k % 3 == 0) for k in range(60)], k=15, top=50, budget=400).found
+    background = unit_edges([trace(k, with_planted=False) for k in range(60)])
+    best = max(found, key=lambda each: lift(each.support, 60, len(support(background, each.edges)), 60).value)
+    assert {edge.source for edge in best.edges} == {f"p{n}" for n in range(14)} and best.support == 20
 
 
 @pytest.fixture
