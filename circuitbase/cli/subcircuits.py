@@ -4,9 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from circuitbase.cli.grouped_reading import supernodes_option
 from circuitbase.cli.output import chosen_format, output_options, show_rows
 from circuitbase.cli.reading import reading_session
 from circuitbase.cli.reading_bar import reading_bar
+from circuitbase.errors import InputError
 from circuitbase.schema.unit_names import input_name
 from circuitbase.settings import load_settings
 
@@ -34,6 +36,7 @@ EDGE_COLUMNS = ("number", "source", "target", "position")
 )
 @click.option("--configuration", help="Beginning of a configuration's name or id, where the set has several.")
 @click.option("--store", "keep", is_flag=True, help="Keep them in Neo4j, as Motif {kind: 'subcircuit'}.")
+@supernodes_option
 @output_options
 def subcircuits(  # noqa: PLR0913  # one parameter per option
     prompt_set: str,
@@ -46,6 +49,7 @@ def subcircuits(  # noqa: PLR0913  # one parameter per option
     show_edges: int,
     configuration: str | None,
     keep: bool,
+    supernodes: bool,
     output: str | None,
 ) -> None:
     """Find the subcircuits that the traces of SET share: connected edges, realised through the same trace nodes.
@@ -63,7 +67,10 @@ def subcircuits(  # noqa: PLR0913  # one parameter per option
     from circuitbase.queries.subcircuit_storing import store_subcircuits
     from circuitbase.queries.subcircuits import SubcircuitOptions
     from circuitbase.queries.subcircuits import subcircuits as shared
+    from circuitbase.queries.supernode_storing import required_supernodes
 
+    if keep and supernodes:
+        raise InputError("--store keeps subcircuits of units, not of supernodes; leave out --store or --supernodes")
     settings = load_settings()
     options = SubcircuitOptions(min_support=min_support, top=top, budget=budget, errors=errors, tokens=not no_tokens)
     with reading_session(settings, *filter(None, (prompt_set, background))) as (driver, session):
@@ -71,8 +78,9 @@ def subcircuits(  # noqa: PLR0913  # one parameter per option
             chosen, behind = choose_rollup(session, prompt_set, configuration=configuration), None
         else:
             chosen, behind = choose_two_rollups(session, prompt_set, background, configuration=configuration)
+        stored = required_supernodes(session, chosen) if supernodes else []
         with reading_bar() as progress:
-            found = shared(session, chosen, behind, options=options, progress=progress)
+            found = shared(session, chosen, behind, options=options, stored=stored, progress=progress)
         if keep:
             made_by = _made_by(prompt_set, background, found.min_support, options)
             store_subcircuits(driver, found, created_by=made_by, database=settings.neo4j_database)

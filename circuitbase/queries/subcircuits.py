@@ -4,6 +4,7 @@ What can be an edge of one is read from the set's sums; the traces are then read
 each only such edges are kept.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,9 +13,12 @@ from neo4j import Session
 from circuitbase.errors import InputError
 from circuitbase.graph.lift import Lift, lift, support
 from circuitbase.graph.subcircuits import BUDGET, Subcircuit, SubcircuitSearch, shared_subcircuits
-from circuitbase.graph.unit_edges import UnitPair, unit_edges
+from circuitbase.graph.unit_edges import TraceEdges, UnitPair, unit_edges
 from circuitbase.queries.circuit import MIN_PRESENCE, least_traces
+from circuitbase.queries.grouped_edges import grouped_edges
 from circuitbase.queries.rollup_choice import ChosenRollup
+from circuitbase.queries.supernode_storing import StoredSupernode
+from circuitbase.queries.trace_columns import TraceColumns
 from circuitbase.queries.trace_stream import Progress, edges_of, frequent_pairs, no_progress, stream_traces, unit_names
 
 TOKEN_KINDS = frozenset({"InputToken"})
@@ -81,13 +85,21 @@ def subcircuits(
     background: ChosenRollup | None = None,
     *,
     options: SubcircuitOptions = SubcircuitOptions(),
+    stored: Sequence[StoredSupernode] = (),
     progress: Progress = no_progress,
 ) -> SubcircuitReport:
-    """Returns the shared subcircuits of a rollup; raises InputError for options that fit no result."""
+    """Returns the shared subcircuits of a rollup, over `stored` supernodes and what is in none where there are any.
+
+    Raises InputError for options that fit no result.
+    """
     least = _checked(rollup, options)
-    pairs = frequent_pairs(session, rollup, least=least, without=options.without())
+    home = {unit: each.id for each in stored for unit in each.members}
+    read: Callable[[TraceColumns], TraceEdges] = partial(grouped_edges, group_of=home) if home else edges_of
+    # an edge between groups may be in many traces though none between their members is
+    pairs = frequent_pairs(session, rollup, least=1 if home else least, without=options.without())
+    wanted = {UnitPair(home.get(s, s), home.get(t, t), port) for s, t, port in pairs}
     traces = stream_traces(session, rollup, progress=progress)
-    index = unit_edges(map(edges_of, traces), min_support=least, wanted=pairs)
+    index = unit_edges(map(read, traces), min_support=least, wanted=wanted)
     search = shared_subcircuits(
         index,
         min_support=least,
@@ -99,7 +111,7 @@ def subcircuits(
     if background is not None:
         wanted = {UnitPair(*edge[:3]) for each in search.found for edge in each.edges}
         traces = stream_traces(session, background, progress=progress)
-        behind = unit_edges(map(edges_of, traces), wanted=wanted)
+        behind = unit_edges(map(read, traces), wanted=wanted)
         found = [
             RankedSubcircuit(
                 each, lift(each.support, rollup.traces, len(support(behind, each.edges)), background.traces)
@@ -114,7 +126,8 @@ def subcircuits(
         n_edges=index.n_edges,
         found=tuple(found),
         search=search,
-        names=unit_names(session, {unit for each in search.found for unit in each.units}),
+        names=unit_names(session, {unit for each in search.found for unit in each.units})
+        | {each.id: each.name for each in stored},
     )
 
 

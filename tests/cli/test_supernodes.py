@@ -36,6 +36,9 @@ def test_what_a_person_says_is_kept_and_circuits_take_supernodes(pending_sets: S
     assert groups["cities"]["members"] == first["members"] and groups["cities"]["inner_absolute_sum"] >= 0
     contrast = rows("contrast", "capital-en", "capital-fr", "--supernodes", "--min-presence", "0", "--limit", "1000")
     assert "cities" in {row.get("unit") for row in contrast}
+    shared = rows("subcircuits", "capital-en", "--supernodes", "--min-support", "2", "--budget", "50")
+    assert any(" +" in row["units"] or "cities" in row["units"] for row in shared)
+    assert "not of supernodes" in refusal("subcircuits", "capital-en", "--supernodes", "--store")
     assert "Supernodes, and the sums" in run("circuit", "capital-en", "--supernodes", "--table").stdout
 
 

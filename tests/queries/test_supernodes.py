@@ -1,16 +1,20 @@
 import pytest
 
 from circuitbase.errors import InputError
+from circuitbase.graph.subcircuits import shared_subcircuits
 from circuitbase.graph.supernode_edits import SupernodeEdit
 from circuitbase.graph.supernodes import supernodes
+from circuitbase.graph.unit_edges import unit_edges
 from circuitbase.queries import supernode_editing
 from circuitbase.queries.circuit import global_circuit
 from circuitbase.queries.contrast import contrast
 from circuitbase.queries.grouped_circuit import grouped_circuit, sums_over_groups
 from circuitbase.queries.grouped_contrast import grouped_contrast
+from circuitbase.queries.grouped_edges import grouped_edges
 from circuitbase.queries.removal import remove_set
 from circuitbase.queries.rollup import roll_up
 from circuitbase.queries.rollup_choice import ChosenRollup, choose_rollup
+from circuitbase.queries.subcircuits import SubcircuitOptions, subcircuits
 from circuitbase.queries.supernode_storing import (
     StoredSupernode,
     add_edits,
@@ -128,6 +132,21 @@ def test_what_is_said_must_name_what_there_is(stored_sets: StoredSets) -> None:
         ):
             with pytest.raises(InputError, match=sentence):
                 refused()
+
+
+def test_subcircuits_take_supernodes_as_units(stored_sets: StoredSets) -> None:
+    group(stored_sets)
+    stored, rollup = read(stored_sets), chosen(stored_sets)
+    home = {unit: each.id for each in stored for unit in each.members}
+    columns = [columns_of(trace) for trace in stored_sets.first]
+    index = unit_edges([grouped_edges(each, home) for each in columns], min_support=4)
+    with stored_sets.driver.session() as session:
+        options = SubcircuitOptions(min_support=4, top=5, budget=100, errors=True)
+        found = subcircuits(session, rollup, options=options, stored=stored)
+    expected = shared_subcircuits(index, min_support=4, top=5, budget=100)
+    assert [each.subcircuit.edges for each in found.found] == [each.edges for each in expected.found]
+    units = {unit for each in found.found for unit in each.subcircuit.units}
+    assert units & {each.id for each in stored} and not units & home.keys() and units <= found.names.keys()
 
 
 @pytest.mark.parametrize("wrong", [0.0, -0.5, 1.5])
