@@ -6,14 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circuitbase.cli.grouped_reading import (
-    SUPERNODE_COLUMNS,
-    read_grouped_circuit,
-    read_grouped_contrast,
-    supernodes_option,
-)
 from circuitbase.cli.output import chosen_format, output_options, show_rows
-from circuitbase.cli.reading import reading_session
+from circuitbase.cli.selecting import selecting_options, two_values
+from circuitbase.cli.unit_view import SUPERNODE_COLUMNS, supernodes_option
 from circuitbase.schema.unit_names import input_name
 from circuitbase.settings import load_settings
 
@@ -26,8 +21,11 @@ PICTURE_UNITS, PICTURE_EDGES = 1000, 5000
 
 
 @click.command()
-@click.argument("prompt_set", metavar="SET")
-@click.option("--min-presence", default=0.3, show_default=True, help="Smallest fraction of the set's traces.")
+@click.argument("prompt_set", metavar="[SET]", required=False)
+@click.option("--traces", "cypher", metavar="CYPHER", help="Instead of a SET, the traces that this Cypher returns.")
+@selecting_options
+@supernodes_option
+@click.option("--min-presence", default=0.3, show_default=True, help="Smallest fraction of the traces.")
 @click.option(
     "--by",
     type=click.Choice(["influence", "share"]),
@@ -36,119 +34,182 @@ PICTURE_UNITS, PICTURE_EDGES = 1000, 5000
     help="Rank edges by mean influence over all traces, or by mean share where they are present.",
 )
 @click.option(
-    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Most units and edges to show."
+    "--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Most units, edges and paths to show."
 )
-@click.option("--configuration", help="Beginning of a configuration's name or id, where the set has several.")
+@click.option("--configuration", help="Beginning of a configuration's name or id, where there are several.")
+@click.option(
+    "--bootstrap",
+    type=click.IntRange(min=100),
+    metavar="SAMPLES",
+    help="Add intervals of the edges by resampling clusters so often; reads every trace.",
+)
+@click.option(
+    "--coverage",
+    is_flag=True,
+    help="Say how complete the circuit is: coverage, new edges to expect, agreement of halves; reads every trace.",
+)
+@click.option("--paths", is_flag=True, help="Count the support of paths in every trace instead of 100 of them.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the circuit into this file.")
-@supernodes_option
+@click.option("--save-as", metavar="NAME", help="Put the prompts of these traces into a set of this name.")
+@click.option("--as-cypher", is_flag=True, help="Print the Cypher that gives the edges, to go on in Neo4j Browser.")
 @output_options
-def circuit(
-    prompt_set: str,
+def circuit(  # noqa: PLR0913  # one parameter per option
+    prompt_set: str | None,
+    cypher: str | None,
+    labels: dict[str, Any],
+    by_role: bool,
+    supernodes: bool,
+    most_traces: int,
     min_presence: float,
     by: Any,
     limit: int,
     configuration: str | None,
+    bootstrap: int | None,
+    coverage: bool,
+    paths: bool,
     png: Path | None,
-    supernodes: bool,
+    save_as: str | None,
+    as_cypher: bool,
     output: str | None,
 ) -> None:
-    """Show the global circuit of a prompt set: what recurs over its traces.
+    """Show the global circuit of a prompt set, or of any traces: what recurs over them.
 
     Presence is the fraction of traces that have the unit or edge, with Wilson's 95 % interval; mean
-    influence is over all traces, mean weight and share over those that have the edge.
+    influence is over all traces, mean weight and share over those that have the edge. Below the edges are
+    their paths, with the traces that realise both edges through the same trace node.
 
     \b
     Examples:
       circuitbase circuit capital-en
-      circuitbase circuit capital-en --by share --limit 50 --csv
-      circuitbase circuit capital-en --png capital-en.png
+      circuitbase circuit capital-en --by-role --coverage --bootstrap 1000
       circuitbase circuit capital-en --supernodes
+      circuitbase circuit capital-en --where answer_language=en --png capital-en.png
+      circuitbase circuit --traces "MATCH (t:Trace) WHERE t.correct RETURN t LIMIT 200"
     """
-    from circuitbase.queries.circuit import global_circuit
-    from circuitbase.queries.rollup_choice import choose_rollup
-    from circuitbase.queries.token_labels import peak_token_labels
+    from circuitbase.cli.circuit_reading import Asked, read_circuit
+    from circuitbase.cli.circuit_trust import show_trust
 
-    settings = load_settings()
-    with reading_session(settings, prompt_set) as (_, session):
-        chosen = choose_rollup(session, prompt_set, configuration=configuration)
-        most: dict[str, Any] = {
-            "max_units": max(limit, PICTURE_UNITS if png else 0),
-            "max_edges": max(limit, PICTURE_EDGES if png else 0),
-        }
-        groups: list[dict[str, Any]] = []
-        group_labels: dict[str, str] = {}
-        if supernodes:
-            found, groups, group_labels = read_grouped_circuit(
-                session, chosen, settings, min_presence=min_presence, by=by, **most
-            )
-        else:
-            found = global_circuit(session, chosen, min_presence=min_presence, by=by, **most)
-        ends = [end for edge in found.edges for end in (edge.source, edge.target)]
-        labels = group_labels | peak_token_labels(session, [*(unit.id for unit in found.units), *ends])
-    show_circuit(found, labels, limit=limit, output=output, groups=groups)
+    if (prompt_set is None) == (cypher is None):
+        raise click.UsageError("name a prompt SET, or give --traces with a Cypher that returns traces")
+    if as_cypher:
+        if prompt_set is None or labels or by_role or supernodes:
+            raise click.UsageError("--as-cypher gives the circuit of a whole SET; leave out the other choices")
+        click.echo(circuit_cypher(prompt_set, min_presence=min_presence, limit=limit))
+        return
+    asked = Asked(
+        prompt_set=prompt_set,
+        cypher=cypher,
+        labels=labels,
+        by_role=by_role,
+        supernodes=supernodes,
+        most_traces=most_traces,
+        min_presence=min_presence,
+        by=by,
+        most_units=max(limit, PICTURE_UNITS if png else 0),
+        most_edges=max(limit, PICTURE_EDGES if png else 0),
+        shown_edges=limit,
+        configuration=configuration,
+        bootstrap=bootstrap,
+        coverage=coverage,
+        all_paths=paths,
+        save_as=save_as,
+    )
+    found = read_circuit(load_settings(), asked)
+    show_circuit(found.circuit, found.labels, limit=limit, output=output)
+    if found.supernodes:
+        show_supernodes(found.supernodes, output=output)
+    show_trust(found, limit=limit, output=output)
     if png:
-        write_picture(found, labels, png)
+        write_picture(found.circuit, found.labels, png)
         click.echo(f"Drawn: {png}", err=True)
 
 
 @click.command()
 @click.argument("first", metavar="SET")
-@click.argument("second", metavar="SET")
+@click.argument("second", metavar="[SET]", required=False)
+@click.option(
+    "--split",
+    metavar="LABEL=VALUE,VALUE",
+    callback=two_values,
+    help="Instead of a second SET, compare the prompts of one SET that have the first value of a label and the second.",
+)
+@selecting_options
+@supernodes_option
 @click.option("--min-presence", default=0.3, show_default=True, help="Smallest fraction of a set's traces.")
 @click.option("--limit", default=12, show_default=True, type=click.IntRange(min=1), help="Most rows of each list.")
 @click.option("--configuration", help="Beginning of a configuration's name or id, where the sets share several.")
-@supernodes_option
+@click.option("--test", is_flag=True, help="Test every edge over single traces, labels permuted over clusters.")
+@click.option("--permutations", default=9_999, show_default=True, type=click.IntRange(min=99), help="Of --test.")
+@click.option("--seed", default=0, show_default=True, help="Of the permutations, and of matching lengths.")
+@click.option("--rate", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Of false discoveries.")
+@click.option("--match-length", is_flag=True, help="With --test, compare as many prompts of each length on both sides.")
 @output_options
-def contrast(
+def contrast(  # noqa: PLR0913  # one parameter per option
     first: str,
-    second: str,
+    second: str | None,
+    split: Any,
+    labels: dict[str, Any],
+    by_role: bool,
+    supernodes: bool,
+    most_traces: int,
     min_presence: float,
     limit: int,
     configuration: str | None,
-    supernodes: bool,
+    test: bool,
+    permutations: int,
+    seed: int,
+    rate: float,
+    match_length: bool,
     output: str | None,
 ) -> None:
-    """Show what two prompt sets share and where they differ.
+    """Show what two prompt sets share and where they differ, or the two values of a label in one.
 
     From the sums of traced edges: an edge that is absent was inactive or pruned. The log odds ratio is
-    positive where the first SET has a unit or edge more often; ½ is added to each count.
+    positive where the first has a unit or edge more often; ½ is added to each count. --test compares the share of
+    each edge trace by trace, and controls the rate of false discoveries (Benjamini-Hochberg).
 
     \b
-    Example:
+    Examples:
       circuitbase contrast capital-en capital-fr
+      circuitbase contrast capital-en capital-fr --test --match-length
+      circuitbase contrast two-hop --split correct=true,false --test
     """
-    from circuitbase.queries.contrast import contrast as contrasted
-    from circuitbase.queries.rollup_choice import choose_two_rollups
-    from circuitbase.queries.token_labels import peak_token_labels
+    from circuitbase.cli.contrast_reading import AskedContrast, compared, tested
+    from circuitbase.cli.contrast_test_rows import show_tested
 
-    settings = load_settings()
-    with reading_session(settings, first, second) as (_, session):
-        chosen = choose_two_rollups(session, first, second, configuration=configuration)
-        group_labels: dict[str, str] = {}
-        if supernodes:
-            found, group_labels = read_grouped_contrast(session, chosen, settings, min_presence=min_presence)
-        else:
-            found = contrasted(session, *chosen, min_presence=min_presence)
-        ends = [end for edge in found.edges for end in (edge.source, edge.target)]
-        labels = group_labels | peak_token_labels(session, [*(unit.id for unit in found.units), *ends])
-    show_contrast(found, labels, limit=limit, output=output)
+    if (second is None) == (split is None):
+        raise click.UsageError("name a second SET, or --split one SET by two values of a label")
+    if match_length and not test:
+        raise click.UsageError("--match-length draws single traces, so it needs --test")
+    asked = AskedContrast(
+        first=first,
+        second=second,
+        split=split,
+        labels=labels,
+        by_role=by_role,
+        supernodes=supernodes,
+        most_traces=most_traces,
+        min_presence=min_presence,
+        configuration=configuration,
+        permutations=permutations,
+        seed=seed,
+        match_length=match_length,
+    )
+    if test:
+        found, names = tested(load_settings(), asked)
+        show_tested(found, names, rate=rate, limit=limit, output=output)
+        return
+    seen, names = compared(load_settings(), asked)
+    show_contrast(seen, names, limit=limit, output=output)
 
 
-def show_circuit(
-    found: "GlobalCircuit",
-    labels: dict[str, str],
-    *,
-    limit: int,
-    output: str | None,
-    groups: Sequence[dict[str, Any]] = (),
-) -> None:
-    """Prints a global circuit: two tables, or rows that say which of the two they are of; `groups` are a third."""
+def show_circuit(found: "GlobalCircuit", labels: dict[str, str], *, limit: int, output: str | None) -> None:
+    """Prints a global circuit: two tables, or rows that say which of the two they are of."""
     chosen = found.rollup
     units = [unit_row(unit, labels) for unit in found.units[:limit]]
     edges = [edge_row(edge, labels) for edge in found.edges[:limit]]
     if chosen_format(output) != "table":
-        lists = (("unit", units), ("edge", edges), ("supernode", groups))
-        show_rows([{"row": name, **row} for name, rows in lists for row in rows], output=output)
+        show_rows([{"row": "unit", **row} for row in units] + [{"row": "edge", **row} for row in edges], output=output)
         return
     click.echo(
         f"Global circuit of {chosen.prompt_set}: {chosen.traces} traces, in at least {found.min_presence:.0%} of them\n"
@@ -161,9 +222,15 @@ def show_circuit(
         title=f"Edges ({len(edges)} of {found.n_edges}, by mean {found.by}; traced edges)",
         columns=EDGE_COLUMNS,
     )
-    if groups:
-        title = "Supernodes, and the sums over the edges within them, which are dropped"
-        show_rows(groups, output=output, title=title, columns=SUPERNODE_COLUMNS)
+
+
+def show_supernodes(rows: Sequence[dict[str, Any]], *, output: str | None) -> None:
+    """Prints what the supernodes of a circuit are, and what was dropped within them."""
+    if chosen_format(output) != "table":
+        show_rows([{"row": "supernode", **row} for row in rows], output=output)
+        return
+    title = "Supernodes, and the sums over the edges within them, which are dropped"
+    show_rows(rows, output=output, title=title, columns=SUPERNODE_COLUMNS)
 
 
 def show_contrast(found: "Contrast", labels: dict[str, str], *, limit: int, output: str | None) -> None:
@@ -216,6 +283,18 @@ def _contrast_lists(found: "Contrast", labels: dict[str, str]) -> list[tuple[str
         ("differing token or output", f"Tokens and outputs {apart} {more}", of_units(units, tokens=True)),
         ("differing token edge", f"Traced edges from tokens or to outputs {apart}", of_edges(edges, tokens=True)),
     ]
+
+
+def circuit_cypher(prompt_set: str, *, min_presence: float, limit: int) -> str:
+    """Returns the query of a global circuit's edges with its parameters, as Neo4j Browser takes it."""
+    import json
+
+    from circuitbase.queries import library
+
+    query = library.load("circuit-edges")
+    values = query.arguments({"set": prompt_set, "min_presence": min_presence, "limit": limit})
+    lines = [f":param {name} => {json.dumps(value, ensure_ascii=False)};" for name, value in values.items()]
+    return "\n".join([*lines, f"{query.text};"])
 
 
 def write_picture(found: "GlobalCircuit", labels: dict[str, str], path: Path) -> None:

@@ -48,12 +48,13 @@ def looks(client: "redis.Redis", *, prompt_set: str | None) -> "Iterator[Look]":
     from circuitbase.cli.queues import QUEUES
     from circuitbase.workers.census import take_census
     from circuitbase.workers.presence import listening
+    from circuitbase.workers.routing import known_models
 
     while True:
         begun = time.monotonic()
         census = take_census(client, prompt_set=prompt_set)
         taken = time.monotonic() - begun
-        yield Look(census, {queue: listening(client, queue) for queue in QUEUES})
+        yield Look(census, {queue: listening(client, queue, models=known_models(client)) for queue in QUEUES})
         if not census.under_way:
             return
         time.sleep(max(LOOK_AGAIN_SECONDS, PAUSES_PER_LOOK * taken))

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from circuitbase.cli.grouped_reading import supernodes_option
 from circuitbase.cli.output import chosen_format, output_options, show_rows
 from circuitbase.cli.reading import reading_session
 from circuitbase.cli.reading_bar import reading_bar
+from circuitbase.cli.unit_view import supernodes_option
 from circuitbase.errors import InputError
 from circuitbase.schema.unit_names import input_name
 from circuitbase.settings import load_settings

@@ -80,6 +80,7 @@ def submit(  # noqa: PLR0913  # one parameter per option
     """
     from circuitbase.store.prompt_file import read_prompts
     from circuitbase.workers import submission
+    from circuitbase.workers.places import absolute
 
     check_kind(options, dictionary=dictionary, any_model_name=any_model_name)
     if target != "auto":
@@ -110,7 +111,7 @@ def submit(  # noqa: PLR0913  # one parameter per option
     show_rows([submission_row(found, dry_run=dry_run)], output=output)
     if found.estimate is not None:
         click.echo(estimate_sentence(found.estimate, tokens=found.new_tokens), err=True)
-    if wait and not dry_run and not await_jobs(settings, found):
+    if wait and not dry_run and not await_jobs(settings, found, model=absolute(asked.model)):
         sys.exit(1)
 
 
@@ -148,8 +149,8 @@ def estimate_sentence(estimate: "Estimate", *, tokens: int) -> str:
     return f"tracing would take about {duration(seconds)} with {workers}, by {estimate.past_jobs} past {noun}"
 
 
-def await_jobs(settings: Settings, found: "Submission") -> bool:
-    """Waits for the jobs of a submission, showing bars; returns whether all are stored.
+def await_jobs(settings: Settings, found: "Submission", *, model: str) -> bool:
+    """Waits for the jobs of a submission of a model, showing bars; returns whether all are stored.
 
     Says why on standard error for those that are not.
     """
@@ -160,7 +161,7 @@ def await_jobs(settings: Settings, found: "Submission") -> bool:
 
     waiting = found.under_way
     with open_redis(settings) as client, job_bars(len(waiting)) as show:
-        idle = unserved(client, QUEUES) if waiting else []
+        idle = unserved(client, QUEUES, model=model) if waiting else []
         if idle:
             click.echo(f"no worker takes jobs from the queue {' and '.join(idle)}: run `circuitbase worker`", err=True)
         for progress in following.follow(client, application(settings), waiting):

@@ -6,6 +6,7 @@ import sys
 import click
 from pydantic import ByteSize, TypeAdapter, ValidationError
 
+from circuitbase.cli.models import resolve_model
 from circuitbase.cli.queues import QUEUES
 from circuitbase.settings import LONGEST_JOB_SECONDS, load_settings
 
@@ -52,6 +53,13 @@ def address_and_port(ctx: click.Context, parameter: click.Parameter, value: str 
 @click.option(
     "--queues", default="trace,ingest", show_default=True, callback=named_queues, help="What to work on, by commas."
 )
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    metavar="MODEL",
+    help="Take the trace jobs of this model alone: a folder, a hub id, or the name of a packaged one; can be repeated.",
+)
 @click.option("--device", default="auto", show_default=True, callback=device_name, help="auto, cpu, cuda, cuda:1.")
 @click.option(
     "--time-limit",
@@ -75,6 +83,7 @@ def address_and_port(ctx: click.Context, parameter: click.Parameter, value: str 
 )
 def worker(
     queues: tuple[str, ...],
+    models: tuple[str, ...],
     device: str,
     time_limit: int | None,
     max_memory: int | None,
@@ -85,7 +94,8 @@ def worker(
 
     SIGQUIT or a second Ctrl+C hands the job back to the queue instead. The trace queue needs the model's
     packages and may use a GPU; the ingest queue writes to Neo4j. Models and dictionaries stay loaded between
-    jobs, up to CIRCUITBASE_MODEL_MEMORY (such as 8GB), by default half of the device's memory. A job that
+    jobs, up to CIRCUITBASE_MODEL_MEMORY (such as 8GB), by default half of the device's memory; a worker stays
+    with a model for up to ten minutes while there are jobs of it, unless others have a higher priority. A job that
     takes longer than the time limit fails with a sentence; if it does not end within another tenth of
     it, its process is killed, which counts as a death.
 
@@ -95,6 +105,7 @@ def worker(
       circuitbase worker --time-limit 600 --max-memory 16GB --log-format json --metrics 9100
     """
     from circuitbase.services import check_neo4j, check_redis
+    from circuitbase.workers.places import absolute
     from circuitbase.workers.worker import run_worker
     from circuitbase.workers.worker_options import worker_options
 
@@ -114,5 +125,6 @@ def worker(
         memory_limit=max_memory,
         log_format=log_format,  # type: ignore[arg-type]
         metrics=metrics,
+        models=tuple(absolute(resolve_model(model)) for model in models),
     )
     sys.exit(run_worker(settings, options))

@@ -69,6 +69,12 @@ def join_set(driver: Driver, set_name: str, entries: Sequence[SetPrompt], *, dat
     return _put(driver, set_name, entries, JOIN_SET, database=database)
 
 
+def check_set_name(name: str) -> None:
+    """Raises InputError for a name that no command could take back."""
+    if not name.strip() or not name.isprintable() or name.startswith("-"):
+        raise InputError(f"a prompt set must have a printable name that does not begin with `-`, got {name!r}")
+
+
 def check_labels(entries: Sequence[SetPrompt]) -> None:
     """Raises InputError that lists every label whose name or value cannot be a property of IN_SET."""
     found = sorted({problem for entry in entries for problem in _label_problems(entry.labels)})

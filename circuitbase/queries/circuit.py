@@ -14,6 +14,8 @@ from neo4j import Session
 from circuitbase.errors import InputError
 from circuitbase.queries.intervals import Interval, wilson
 from circuitbase.queries.rollup_choice import ChosenRollup
+from circuitbase.queries.rollup_sums import RollupSums
+from circuitbase.queries.sum_rows import edge_rows, unit_rows
 
 Rank = Literal["influence", "share"]
 MIN_PRESENCE = 0.3  # of about 100 prompts, one published rule (2607.14791)
@@ -130,11 +132,11 @@ def global_circuit(
     """Returns the global circuit of a rollup; raises InputError for a presence outside [0, 1]."""
     least = least_traces(rollup.traces, min_presence=min_presence)
     units = [
-        unit_of_sums(row, traces=rollup.traces)
+        _unit(row, traces=rollup.traces)
         for row in session.run(_UNITS, rollup=rollup.id, least=least, limit=max_units).data()
     ]
     edges = [
-        edge_of_sums(row, traces=rollup.traces)
+        _edge(row, traces=rollup.traces)
         for row in session.run(_EDGES, rollup=rollup.id, least=least, by=by, limit=max_edges).data()
     ]
     return GlobalCircuit(
@@ -145,6 +147,34 @@ def global_circuit(
         edges=tuple(edges),
         n_units=_count(session, _COUNT_UNITS, rollup=rollup.id, least=least),
         n_edges=_count(session, _COUNT_EDGES, rollup=rollup.id, least=least),
+    )
+
+
+def circuit_of_sums(
+    session: Session,
+    sums: RollupSums,
+    chosen: ChosenRollup,
+    *,
+    min_presence: float = MIN_PRESENCE,
+    by: Rank = "influence",
+    max_units: int = 1000,
+    max_edges: int = 5000,
+) -> GlobalCircuit:
+    """Returns the same of sums that are not in the database; `chosen` says what they are of."""
+    least = least_traces(chosen.traces, min_presence=min_presence)
+    units = unit_rows(session, sums, least=least)
+    edges = [_edge({**row, "sums": row}, traces=chosen.traces) for row in edge_rows(session, sums, least=least)]
+    edges.sort(
+        key=lambda edge: (-(edge.mean_share if by == "share" else edge.mean_influence), edge.source, edge.target)
+    )
+    return GlobalCircuit(
+        rollup=chosen,
+        min_presence=min_presence,
+        by=by,
+        units=tuple(_unit(row, traces=chosen.traces) for row in units[:max_units]),
+        edges=tuple(edges[:max_edges]),
+        n_units=len(units),
+        n_edges=len(edges),
     )
 
 
@@ -160,8 +190,7 @@ def deviation(total: float, square_total: float, count: int) -> float:
     return math.sqrt(max(0.0, square_total / count - (total / count) ** 2))
 
 
-def unit_of_sums(row: Mapping[str, Any], *, traces: int) -> CircuitUnit:
-    """Returns a unit from a row of its names and sums over so many traces."""
+def _unit(row: Mapping[str, Any], *, traces: int) -> CircuitUnit:
     return CircuitUnit(
         id=row["id"],
         name=row["name"],
@@ -177,8 +206,7 @@ def unit_of_sums(row: Mapping[str, Any], *, traces: int) -> CircuitUnit:
     )
 
 
-def edge_of_sums(row: Mapping[str, Any], *, traces: int) -> CircuitEdge:
-    """Returns an edge from a row of its ends, its sums, and those of its target, over so many traces."""
+def _edge(row: Mapping[str, Any], *, traces: int) -> CircuitEdge:
     sums, count = row["sums"], row["sums"]["traces"]
     # Weights of 0 do not occur, so what is not positive is negative.
     agreeing = max(sums["positive"], count - sums["positive"])

@@ -5,7 +5,7 @@ filtered by presence in both sets together, blind to which set a trace is in.
 """
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -14,9 +14,11 @@ from neo4j import Session
 from circuitbase.queries.circuit import MIN_PRESENCE, least_traces
 from circuitbase.queries.intervals import Interval, log_odds_ratio, wilson
 from circuitbase.queries.rollup_choice import ChosenRollup
+from circuitbase.queries.rollup_sums import RollupSums
+from circuitbase.queries.selection import Selection, as_chosen
+from circuitbase.queries.sum_rows import edge_rows, unit_rows
 from circuitbase.schema.identity import drives_key
 
-EdgeRows = dict[tuple[str, str, int], Mapping[str, Any]]  # by source, target and port
 Leaning = Literal["first", "second", "neither"]
 APART = frozenset({"InputToken", "OutputToken", "RoleOutput"})  # differ wherever the prompts do
 SETTLED = 0.8  # sign agreement in both sets from which opposite signs count as a flip
@@ -47,11 +49,17 @@ _EDGES_BY_KEY = f"""
 UNWIND $keys AS key
 MATCH (source:Unit)-[sums:DRIVES {{key: key}}]->(target:Unit)
 {_SUMS}"""
-_LENGTHS = """
-MATCH (prompt:Prompt)<-[:OF_PROMPT]-(trace:Trace)-[:SUMMED_IN]->(:Rollup {id: $rollup})
+_AVERAGES = """
 RETURN avg(prompt.n_tokens) AS tokens, avg(trace.n_active) AS active_features, avg(trace.n_nodes) AS nodes,
        avg(trace.n_edges) AS edges, avg(trace.replacement_score) AS replacement_score
 """
+_LENGTHS = f"""
+MATCH (prompt:Prompt)<-[:OF_PROMPT]-(trace:Trace)-[:SUMMED_IN]->(:Rollup {{id: $rollup}})
+{_AVERAGES}"""
+_LENGTHS_OF_TRACES = f"""
+UNWIND $traces AS id
+MATCH (prompt:Prompt)<-[:OF_PROMPT]-(trace:Trace {{id: id}})
+{_AVERAGES}"""
 
 
 @dataclass(frozen=True)
@@ -179,31 +187,9 @@ def contrast(
     session: Session, first: ChosenRollup, second: ChosenRollup, *, min_presence: float = MIN_PRESENCE
 ) -> Contrast:
     """Returns two rollups side by side, of what is in `min_presence` of the traces of one set at least."""
-    least = least_in_both(first, second, min_presence=min_presence)
-    return contrast_of(
-        (set_summary(session, first), set_summary(session, second)),
-        session.run(_UNITS, first=first.id, second=second.id, least=least).data(),
-        _edges(session, first, second, least=least),
-        min_presence=min_presence,
-    )
-
-
-def least_in_both(first: ChosenRollup, second: ChosenRollup, *, min_presence: float) -> int:
-    """Returns how many traces of both together have what is often enough in one of them."""
-    return min(least_traces(each.traces, min_presence=min_presence) for each in (first, second))
-
-
-def contrast_of(
-    sets: tuple[SetSummary, SetSummary],
-    units: Iterable[Mapping[str, Any]],
-    edges: tuple[EdgeRows, EdgeRows],
-    *,
-    min_presence: float,
-) -> Contrast:
-    """Returns two sets side by side from rows of units in either and of edges in each."""
-    first, second = (each.rollup for each in sets)
-    least = least_in_both(first, second, min_presence=min_presence)
-    compared = [
+    # What is often enough in one set has at least this many traces in both together.
+    least = min(least_traces(each.traces, min_presence=min_presence) for each in (first, second))
+    units = [
         ContrastUnit(
             id=row["id"],
             name=row["name"],
@@ -212,27 +198,68 @@ def contrast_of(
             first_influence=row["first_influence"] / first.traces,
             second_influence=row["second_influence"] / second.traces,
         )
-        for row in units
-        if row["first"] + row["second"] >= least
-    ]
-    found = [
-        _edge(edges[0].get(ends), edges[1].get(ends), first, second)
-        for ends in edges[0].keys() | edges[1].keys()
-        if _traces(edges[0].get(ends)) + _traces(edges[1].get(ends)) >= least
+        for row in session.run(_UNITS, first=first.id, second=second.id, least=least)
     ]
     return Contrast(
-        first=sets[0],
-        second=sets[1],
+        first=_summary(session, first),
+        second=_summary(session, second),
         min_presence=min_presence,
-        units=tuple(sorted(compared, key=lambda unit: _rank(unit.presence, unit.id))),
-        edges=tuple(sorted(found, key=lambda e: _rank(e.presence, f"{e.source}|{e.target}"))),
+        units=_ranked_units(units),
+        edges=_ranked_edges(_edges(session, first, second, least=least)),
     )
 
 
-def _edges(session: Session, first: ChosenRollup, second: ChosenRollup, *, least: int) -> tuple[EdgeRows, EdgeRows]:
+def contrast_of_sums(
+    session: Session,
+    first: tuple[Selection, RollupSums],
+    second: tuple[Selection, RollupSums],
+    *,
+    min_presence: float = MIN_PRESENCE,
+) -> Contrast:
+    """Returns the same for two selections whose sums are not in the database."""
+    chosen = [as_chosen(selection) for selection, _ in (first, second)]
+    least = min(least_traces(each.traces, min_presence=min_presence) for each in chosen)
+    unit_sums = [{row["id"]: row for row in unit_rows(session, sums, least=1)} for _, sums in (first, second)]
+    units = [
+        ContrastUnit(
+            id=id,
+            name=(unit_sums[0].get(id) or unit_sums[1][id])["name"],
+            kind=(unit_sums[0].get(id) or unit_sums[1][id])["kind"],
+            presence=_presence(a, chosen[0].traces, b, chosen[1].traces),
+            first_influence=unit_sums[0].get(id, {}).get("influence_sum", 0.0) / chosen[0].traces,
+            second_influence=unit_sums[1].get(id, {}).get("influence_sum", 0.0) / chosen[1].traces,
+        )
+        for id in sorted(unit_sums[0].keys() | unit_sums[1].keys())
+        for a, b in [[side.get(id, {}).get("traced", 0) for side in unit_sums]]
+        if a + b >= least
+    ]
+    found = [{_ends(row): row for row in edge_rows(session, sums, least=1)} for _, sums in (first, second)]
+    edges = [
+        _edge(found[0].get(ends), found[1].get(ends), chosen[0], chosen[1])
+        for ends in found[0].keys() | found[1].keys()
+        if _traces(found[0].get(ends)) + _traces(found[1].get(ends)) >= least
+    ]
+    return Contrast(
+        first=_summary(session, chosen[0], traces=[trace.id for trace in first[0].traces]),
+        second=_summary(session, chosen[1], traces=[trace.id for trace in second[0].traces]),
+        min_presence=min_presence,
+        units=_ranked_units(units),
+        edges=_ranked_edges(edges),
+    )
+
+
+def _ranked_units(units: list[ContrastUnit]) -> tuple[ContrastUnit, ...]:
+    return tuple(sorted(units, key=lambda unit: _rank(unit.presence, unit.id)))
+
+
+def _ranked_edges(edges: list[ContrastEdge]) -> tuple[ContrastEdge, ...]:
+    return tuple(sorted(edges, key=lambda edge: _rank(edge.presence, f"{edge.source}|{edge.target}")))
+
+
+def _edges(session: Session, first: ChosenRollup, second: ChosenRollup, *, least: int) -> list[ContrastEdge]:
     # An edge that reaches `least` in both sets together has half of it in one of them.
     half = max(1, math.ceil(least / 2))
-    found: list[EdgeRows] = [
+    found = [
         {_ends(row): row for row in session.run(_FREQUENT_EDGES, rollup=rollup.id, least=half).data()}
         for rollup in (first, second)
     ]
@@ -242,7 +269,11 @@ def _edges(session: Session, first: ChosenRollup, second: ChosenRollup, *, least
             for source, target, port in there.keys() - here.keys()
         ]
         here.update({_ends(row): row for row in session.run(_EDGES_BY_KEY, keys=keys).data()})
-    return found[0], found[1]
+    return [
+        _edge(found[0].get(ends), found[1].get(ends), first, second)
+        for ends in found[0].keys() | found[1].keys()
+        if _traces(found[0].get(ends)) + _traces(found[1].get(ends)) >= least
+    ]
 
 
 def _ends(row: Mapping[str, Any]) -> tuple[str, str, int]:
@@ -298,9 +329,11 @@ def _traces(row: Mapping[str, Any] | None) -> int:
     return row["traces"] if row else 0
 
 
-def set_summary(session: Session, rollup: ChosenRollup) -> SetSummary:
-    """Returns what a rollup's traces are like."""
-    row = session.run(_LENGTHS, rollup=rollup.id).single(strict=True)
+def _summary(session: Session, rollup: ChosenRollup, *, traces: list[str] | None = None) -> SetSummary:
+    if traces is None:
+        row = session.run(_LENGTHS, rollup=rollup.id).single(strict=True)
+    else:
+        row = session.run(_LENGTHS_OF_TRACES, traces=traces).single(strict=True)
     return SetSummary(
         rollup=rollup,
         mean_tokens=row["tokens"],

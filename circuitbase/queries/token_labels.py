@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 from neo4j import Session
 
+from circuitbase.queries.relabelling import unit_and_role
+
 _PEAK_TOKENS = """
 UNWIND $units AS id
 MATCH (prompt:Prompt)-[fires:ACTIVATES]->(unit:Unit {id: id})
@@ -12,6 +14,13 @@ ORDER BY times DESC, peak DESC, token
 WITH unit, collect(token)[0..$tokens] AS tokens
 RETURN unit.id AS id, tokens
 """
+
+
+def labels_with_roles(session: Session, ids: Sequence[str]) -> dict[str, str]:
+    """Returns the labels of ids that may say a role beside the unit."""
+    units = {id: unit_and_role(id)[0] for id in ids}
+    labels = peak_token_labels(session, [unit for unit in units.values() if unit])
+    return {id: labels[unit] for id, unit in units.items() if unit in labels}
 
 
 def peak_token_labels(session: Session, units: Sequence[str], *, tokens: int = 3) -> dict[str, str]:

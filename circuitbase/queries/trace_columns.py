@@ -92,7 +92,7 @@ def read_trace_columns(reader: Session | ManagedTransaction, trace_id: str) -> T
         edge_target=target,
         edge_port=_ports(edges["port"] if sizes["has_ports"] else None, len(weight)),
         edge_weight=weight,
-        edge_share=_shares(weight, absolute_input[target]),
+        edge_share=shares(weight, absolute_input[target]),
         edge_influence=np.array(edges["influence"], dtype=np.float64),
     )
 
@@ -103,8 +103,9 @@ def _ports(names: list[str] | None, n_edges: int) -> UInt8[np.ndarray, " edge"]:
     return np.array([_PORTS[name] for name in names], dtype=np.uint8)
 
 
-def _shares(
+def shares(
     weight: Float64[np.ndarray, " edge"], absolute_input: Float64[np.ndarray, " edge"]
 ) -> Float64[np.ndarray, " edge"]:
+    """Returns |weight| over the absolute input of each edge's target; 0 where that is 0."""
     magnitude = np.abs(weight)
     return np.divide(magnitude, absolute_input, out=np.zeros_like(magnitude), where=absolute_input > 0)

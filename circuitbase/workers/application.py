@@ -1,4 +1,4 @@
-"""The Celery application: two queues, JSON only, and nothing lost when a worker dies.
+"""The Celery application: two kinds of queues, JSON only, and nothing lost when a worker dies.
 
 A message is acknowledged after its task has ended. What a killed worker held comes back by its
 lease (`leases.py`); the broker's visibility timeout is only the last net.
@@ -13,7 +13,7 @@ from circuitbase.settings import Settings
 from circuitbase.workers.priorities import SEPARATOR, STEPS
 from circuitbase.workers.worker_options import WorkerOptions
 
-TRACE_QUEUE = "trace"
+TRACE_QUEUE = "trace"  # with a suffix for what a job needs loaded (`routing.py`)
 INGEST_QUEUE = "ingest"
 QUEUES = (TRACE_QUEUE, INGEST_QUEUE)
 
@@ -44,6 +44,7 @@ def configuration(broker_url: str) -> dict[str, Any]:
             "visibility_timeout": VISIBILITY_SECONDS,
             "priority_steps": list(STEPS),
             "sep": SEPARATOR,
+            "queue_order_strategy": "circuitbase.workers.queue_order:StayWithModel",
             "socket_connect_timeout": 5,
             "socket_keepalive": True,
         },

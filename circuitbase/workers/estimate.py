@@ -44,7 +44,7 @@ def estimate(client: redis.Redis, *, model: str, kind: str) -> Estimate:
     return Estimate(
         past_jobs=len(found),
         seconds_per_token=median(found) if found else None,
-        workers=len(listening(client, TRACE_QUEUE)),
+        workers=len(listening(client, TRACE_QUEUE, models=[model])),
     )
 
 

@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 
 
 @contextmanager
-def failures_recorded(task: Task, client: redis.Redis, trace_id: str, *, waits_as: JobState) -> Iterator[None]:
+def failures_recorded(
+    task: Task, client: redis.Redis, trace_id: str, *, waits_as: JobState, worker: str = ""
+) -> Iterator[None]:
     """Fails the job for good, with a sentence, or retries the task after a growing pause.
 
     A job that waits for a retry goes back to the state `waits_as`, with the reason; while Redis is away, the
@@ -49,12 +51,12 @@ def failures_recorded(task: Task, client: redis.Redis, trace_id: str, *, waits_a
         sentence = too_late(task.app.conf.task_soft_time_limit) if late else reason(error)
         if not late and is_transient(error) and task.request.retries < MOST_RETRIES:
             log.warning("trace %s waits: %s", trace_id, sentence)
-            if not patiently(lambda: jobs.move(client, trace_id, waits_as, error=sentence)):
+            if not patiently(lambda: jobs.move(client, trace_id, waits_as, error=sentence, worker=worker)):
                 return  # it was cancelled meanwhile, or another process has done it
             raise task.retry(exc=error, countdown=pause_seconds(task.request.retries), max_retries=None) from error
         known = late or isinstance(error, CircuitbaseError)
         log.error("trace %s failed: %s", trace_id, sentence, exc_info=not known)
-        patiently(lambda: jobs.move(client, trace_id, JobState.FAILED, error=sentence))
+        patiently(lambda: jobs.move(client, trace_id, JobState.FAILED, error=sentence, worker=worker))
 
 
 def is_late(error: BaseException) -> bool:

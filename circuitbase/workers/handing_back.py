@@ -6,6 +6,7 @@ import redis
 
 from circuitbase.workers import jobs
 from circuitbase.workers.leases import Held, release
+from circuitbase.workers.presence import worker_name
 
 
 def hand_back(client: redis.Redis, held: Iterable[Held]) -> list[str]:
@@ -18,7 +19,7 @@ def hand_back(client: redis.Redis, held: Iterable[Held]) -> list[str]:
     returned = []
     for trace_id, state in zip(messages, jobs.states(client, messages), strict=True):
         waiting, working = messages[trace_id].vouched_states
-        if state == working and jobs.move(client, trace_id, waiting):
+        if state == working and jobs.move(client, trace_id, waiting, worker=worker_name()):
             returned.append(trace_id)
     release(client, messages.values())
     return returned

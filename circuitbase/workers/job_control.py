@@ -9,11 +9,11 @@ from celery import Celery
 
 from circuitbase.errors import InputError
 from circuitbase.workers import jobs, publishing
-from circuitbase.workers.application import QUEUES
 from circuitbase.workers.batches import batches
 from circuitbase.workers.job_scripts import CANCEL, DROP_CANCELLED, RETRY
 from circuitbase.workers.jobs import ACTIVE, CHANGED, JOBS, LEASES, UNDONE, JobState, key
 from circuitbase.workers.priorities import message_lists
+from circuitbase.workers.routing import every_queue, record_queues
 
 BATCH = 500
 SHOWN_CHARACTERS = 12
@@ -45,7 +45,7 @@ def cancel(client: redis.Redis, trace_ids: Iterable[str]) -> Cancelled:
     left = before[JobState.QUEUED] + before[JobState.TRACING] + before[JobState.TRACED]
     if left:
         drop = client.register_script(DROP_CANCELLED)
-        for name in (name for queue in QUEUES for name in message_lists(queue)):
+        for name in (name for queue in every_queue(client) for name in message_lists(queue)):
             drop(keys=[name], args=[key("")])
     return Cancelled(
         cancelled=left,
@@ -67,7 +67,9 @@ def retry(client: redis.Redis, app: Celery, trace_ids: Iterable[str]) -> int:
         for trace_id in ids:
             script(keys=[key(trace_id), ACTIVE], args=[trace_id, CHANGED], client=pipeline)
         again = [trace_id for trace_id, changed in zip(ids, pipeline.execute(), strict=True) if changed]
-        publishing.publish_again(app, jobs.read(client, again))
+        found = list(jobs.read(client, again))
+        record_queues(client, (job.request for job in found))
+        publishing.publish_again(app, found)
         done += len(again)
     return done
 

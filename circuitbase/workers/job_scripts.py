@@ -33,8 +33,11 @@ return 1
 """
 )
 
+# A job that is worked on is begun again only by its own worker, whose child died, or when no lease vouches for it: else
+# the message is a second one, as a broker that was away sends. What a worker says that lost its job to another
+# counts only where it did the work.
 # KEYS: the job, the active jobs, the leases
-# ARGV: trace id, new state, error, seconds of a lease, channel, seconds that tracing took
+# ARGV: trace id, new state, error, seconds of a lease, channel, seconds that tracing took, the worker
 MOVE = (
     _NOW
     + _IS_FINAL
@@ -43,15 +46,23 @@ local state = redis.call('HGET', KEYS[1], 'state')
 if not state or is_final(state) then return 0 end
 if ARGV[2] == 'tracing' and state ~= 'queued' and state ~= 'tracing' then return 0 end
 if ARGV[2] == 'storing' and state ~= 'traced' and state ~= 'storing' then return 0 end
-redis.call('HSET', KEYS[1], 'state', ARGV[2], 'error', ARGV[3], 'changed_at', now)
-if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'seconds', ARGV[6]) end
+local is_others = (state == 'tracing' or state == 'storing') and redis.call('HGET', KEYS[1], 'holder') ~= ARGV[7]
 if ARGV[2] == 'tracing' or ARGV[2] == 'storing' then
+  if state == ARGV[2] then
+    local lease = redis.call('ZSCORE', KEYS[3], ARGV[1])
+    if is_others and lease and tonumber(lease) > now then return 0 end
+    redis.call('HINCRBY', KEYS[1], 'deaths', 1)
+  end
   redis.call('HINCRBY', KEYS[1], 'attempts', 1)
-  if state == ARGV[2] then redis.call('HINCRBY', KEYS[1], 'deaths', 1) end
+  redis.call('HSET', KEYS[1], 'holder', ARGV[7])
   redis.call('ZADD', KEYS[3], now + tonumber(ARGV[4]), ARGV[1])
 else
+  local is_work_done = ARGV[2] == 'stored' or (ARGV[2] == 'traced' and state == 'tracing')
+  if is_others and not is_work_done then return 0 end
   redis.call('ZREM', KEYS[3], ARGV[1])
 end
+redis.call('HSET', KEYS[1], 'state', ARGV[2], 'error', ARGV[3], 'changed_at', now)
+if ARGV[6] ~= '' then redis.call('HSET', KEYS[1], 'seconds', ARGV[6]) end
 if is_final(ARGV[2]) then redis.call('SREM', KEYS[2], ARGV[1]) end
 redis.call('PUBLISH', ARGV[5], ARGV[1])
 return 1

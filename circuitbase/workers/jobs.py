@@ -14,6 +14,7 @@ from circuitbase.workers.batches import batches
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.job_scripts import MOVE, PUT
 from circuitbase.workers.priorities import DEFAULT_PRIORITY
+from circuitbase.workers.routing import record_queues
 
 LEASE_SECONDS = 30.0
 READ_BATCH = 1000
@@ -74,6 +75,7 @@ def put(
 
     A job that is under way keeps its priority.
     """
+    record_queues(client, (request for _, request in requests))
     script = client.register_script(PUT)
     pipeline = client.pipeline(transaction=False)
     for trace_id, request in requests:
@@ -92,18 +94,28 @@ def move(
     *,
     error: str | None = None,
     seconds: float | None = None,
+    worker: str = "",
 ) -> bool:
     """Sets a job's state; returns False, and changes nothing, if it cannot go there.
 
-    A final state is left by no move; only a queued job is traced, and only a traced one stored, though
-    both may be begun again. `seconds` is how long tracing took.
+    A final state is left by no move; only a queued job is traced, and only a traced one stored. Both may be
+    begun again by the same `worker`, or by another once the lease has run out: that is a death.
+    `seconds` is how long tracing took.
     """
     script = client.register_script(MOVE)
     keys = [key(trace_id), ACTIVE, LEASES]
     return bool(
         script(
             keys=keys,
-            args=[trace_id, state.value, error or "", LEASE_SECONDS, CHANGED, "" if seconds is None else seconds],
+            args=[
+                trace_id,
+                state.value,
+                error or "",
+                LEASE_SECONDS,
+                CHANGED,
+                "" if seconds is None else seconds,
+                worker,
+            ],
         )
     )
 

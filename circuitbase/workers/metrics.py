@@ -17,7 +17,7 @@ from circuitbase.workers.application import QUEUES
 from circuitbase.workers.connection import LOST
 from circuitbase.workers.jobs import ACTIVE, LEASES
 from circuitbase.workers.measured import CLIENT_VARIABLE, FOLDER_VARIABLE
-from circuitbase.workers.priorities import queue_length
+from circuitbase.workers.routing import queue_length
 
 
 @contextmanager

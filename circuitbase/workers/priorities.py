@@ -24,7 +24,7 @@ def message_lists(queue: str) -> tuple[str, ...]:
     return tuple(queue if step == 0 else f"{queue}{SEPARATOR}{step}" for step in STEPS)
 
 
-def queue_length(client: redis.Redis, queue: str) -> int:
+def messages_in(client: redis.Redis, queue: str) -> int:
     """Returns how many messages of a queue no worker has received yet."""
     pipeline = client.pipeline(transaction=False)
     for name in message_lists(queue):

@@ -43,9 +43,10 @@ class Tracer:
 class WorkerProcess:
     """The resources of one process; each is opened when it is first needed."""
 
-    def __init__(self, settings: Settings, *, device: str) -> None:
+    def __init__(self, settings: Settings, *, device: str, worker: str = "") -> None:
         self.settings = settings
         self.device = device
+        self.worker = worker  # the name under which its parent holds leases
 
     @cached_property
     def redis(self) -> "redis.Redis":
@@ -155,7 +156,8 @@ def _trace(tracer: Tracer, request: "JobRequest") -> "Trace":
 @cache
 def this_process() -> WorkerProcess:
     """Returns the resources of the process that runs tasks."""
-    return WorkerProcess(load_settings(), device=current_app.conf.circuitbase_device)
+    conf = current_app.conf
+    return WorkerProcess(load_settings(), device=conf.circuitbase_device, worker=conf.circuitbase_worker)
 
 
 @signals.worker_process_shutdown.connect

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import redis
 from celery import Celery
@@ -18,7 +17,9 @@ from circuitbase.workers import jobs, publishing
 from circuitbase.workers.batches import batches
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.jobs import FINAL, JobState
+from circuitbase.workers.places import absolute
 from circuitbase.workers.prepared_prompt import PreparedPrompt
+from circuitbase.workers.routing import trace_queue
 
 BATCH = 500
 
@@ -141,11 +142,11 @@ def _queue(queueing: Queueing, missing: list[Planned]) -> list[Planned]:
     requests = [(one.trace_id, one.request) for one in missing]
     is_new = jobs.put(queueing.client, requests, prompt_set=queueing.prompt_set, priority=queueing.priority)
     new = [one for one, publish in zip(missing, is_new, strict=True) if publish]
-    publishing.publish_jobs(queueing.app, [(one.trace_id, JobState.QUEUED) for one in new], priority=queueing.priority)
+    if new:
+        publishing.publish_jobs(
+            queueing.app,
+            [(one.trace_id, JobState.QUEUED) for one in new],
+            queue=trace_queue(new[0].request),  # the same for all of a submission
+            priority=queueing.priority,
+        )
     return new
-
-
-def absolute(place: str) -> str:
-    """Returns a local folder as workers elsewhere on this machine find it; a hub id as it is."""
-    folder = Path(place).expanduser()
-    return str(folder.resolve()) if folder.is_dir() else place

@@ -8,6 +8,7 @@ from circuitbase.errors import InputError, PromptFileError
 from circuitbase.graph.trace import DictionaryIdentity, ModelIdentity, TracedPrompt
 from circuitbase.ingest.connection import open_driver
 from circuitbase.ingest.migrations import ensure_schema
+from circuitbase.ingest.prompt_sets import check_set_name
 from circuitbase.settings import Settings
 from circuitbase.store.prompt_line import BadLine, PromptLine
 from circuitbase.tracing.attention.explained_heads import check_heads_of, resolved_heads
@@ -22,8 +23,9 @@ from circuitbase.workers.connection import open_redis
 from circuitbase.workers.estimate import Estimate, estimate
 from circuitbase.workers.intake import AskedTarget, intake
 from circuitbase.workers.leases import republish_lost
+from circuitbase.workers.places import absolute
 from circuitbase.workers.priorities import DEFAULT_PRIORITY
-from circuitbase.workers.queueing import Queueing, absolute, queue_all
+from circuitbase.workers.queueing import Queueing, queue_all
 
 
 @dataclass(frozen=True)
@@ -151,9 +153,3 @@ def _check_fits(options: TraceOptions | ComponentOptions, prompt: TracedPrompt) 
         component_prompt(prompt)
     else:
         resolved_heads(options.explain_attention, n_positions=len(prompt.token_ids))
-
-
-def check_set_name(name: str) -> None:
-    """Raises InputError for a name that no command could take back."""
-    if not name.strip() or not name.isprintable() or name.startswith("-"):
-        raise InputError(f"a prompt set must have a printable name that does not begin with `-`, got {name!r}")

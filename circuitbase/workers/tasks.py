@@ -26,8 +26,8 @@ log = logging.getLogger(__name__)
 def trace_prompt(self: Task, trace_id: str) -> None:
     """Computes one trace and writes its file, unless the file is there; then asks for it to be stored."""
     process = this_process()
-    with failures_recorded(self, process.redis, trace_id, waits_as=JobState.QUEUED):
-        job = begun(process.redis, trace_id, JobState.TRACING)
+    with failures_recorded(self, process.redis, trace_id, waits_as=JobState.QUEUED, worker=process.worker):
+        job = begun(process.redis, trace_id, JobState.TRACING, worker=process.worker)
         if job is None:
             return
         seconds = None
@@ -36,7 +36,8 @@ def trace_prompt(self: Task, trace_id: str) -> None:
             trace = process.trace(job.request, trace_id=trace_id)
             seconds = time.monotonic() - start
             process.store.save(trace)
-        if jobs.move(process.redis, trace_id, JobState.TRACED, seconds=seconds):  # else it was cancelled meanwhile
+        # else it was cancelled meanwhile, or another worker has done it
+        if jobs.move(process.redis, trace_id, JobState.TRACED, seconds=seconds, worker=process.worker):
             publishing.publish_jobs(self.app, [(trace_id, JobState.TRACED)], priority=job.priority)
 
 
@@ -44,8 +45,8 @@ def trace_prompt(self: Task, trace_id: str) -> None:
 def store_trace(self: Task, trace_id: str) -> None:
     """Writes one trace file into the database; then counts it for the roll-up of its sets."""
     process = this_process()
-    with failures_recorded(self, process.redis, trace_id, waits_as=JobState.TRACED):
-        job = begun(process.redis, trace_id, JobState.STORING)
+    with failures_recorded(self, process.redis, trace_id, waits_as=JobState.TRACED, worker=process.worker):
+        job = begun(process.redis, trace_id, JobState.STORING, worker=process.worker)
         if job is None:
             return
         try:
@@ -55,7 +56,7 @@ def store_trace(self: Task, trace_id: str) -> None:
             raise
         about(model=trace.metadata.model.id)
         trace_writer.store_trace(process.driver, trace, database=process.settings.neo4j_database)
-        jobs.move(process.redis, trace_id, JobState.STORED)
+        jobs.move(process.redis, trace_id, JobState.STORED, worker=process.worker)
         for prompt_set in job.prompt_sets:
             if note_stored(process.redis, prompt_set):
                 publishing.publish_roll_up(self.app, prompt_set)
@@ -74,15 +75,15 @@ def roll_up(self: Task, prompt_set: str) -> None:
         log.error("rolling up %s failed: %s", prompt_set, reason(error), exc_info=not is_transient(error))
 
 
-def begun(client: redis.Redis, trace_id: str, state: JobState) -> Job | None:
+def begun(client: redis.Redis, trace_id: str, state: JobState, *, worker: str) -> Job | None:
     """Returns the job, moved to `state`; None if there is nothing to do, or no hope for it."""
-    if not jobs.move(client, trace_id, state):
-        log.info("trace %s waits for no %s: it is done, cancelled or unknown", trace_id, state)
+    if not jobs.move(client, trace_id, state, worker=worker):
+        log.info("trace %s waits for no %s: it is done, cancelled, unknown or in other hands", trace_id, state)
         return None
     job = jobs.get(client, trace_id)
     if job is not None and job.deaths >= MOST_DEATHS:
         sentence = f"{job.deaths} processes died {state} it (out of memory, or killed); see the worker's log"
         log.error("trace %s is dead: %s", trace_id, sentence)
-        jobs.move(client, trace_id, JobState.DEAD, error=sentence)
+        jobs.move(client, trace_id, JobState.DEAD, error=sentence, worker=worker)
         return None
     return job

@@ -7,7 +7,7 @@ delays none of it; the child is a fresh interpreter and inherits nothing of the 
 import logging
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import redis
@@ -16,14 +16,17 @@ from celery.worker import state
 
 from circuitbase.workers import leases, publishing
 from circuitbase.workers.connection import LOST
+from circuitbase.workers.following_queues import follow_queues
 from circuitbase.workers.leases import Held
 from circuitbase.workers.pending_rollups import take_idle
 from circuitbase.workers.presence import announce, leave
+from circuitbase.workers.worker_options import WorkerOptions
 
 TICK_SECONDS = 1.0
 RENEW_EVERY_TICKS = 5
 SNAPSHOT_ATTEMPTS = 10
 LATELY_SECONDS = 15.0  # more than ending a child takes
+OTHERS_RETURN_SECONDS = 20.0  # after Redis was away, until all others have had time to renew their leases
 
 log = logging.getLogger(__name__)
 
@@ -53,10 +56,12 @@ class Holding:
 
 
 @contextmanager
-def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str], holding: Holding) -> Iterator[None]:
-    """Keeps up presence, leases, lost jobs and roll-ups while the block runs."""
+def upkeep(app: Celery, client: redis.Redis, *, options: WorkerOptions, name: str, holding: Holding) -> Iterator[None]:
+    """Keeps up presence, queues, leases, lost jobs and roll-ups inside the block; `name` is the worker's in Celery."""
     ended = threading.Event()
-    thread = threading.Thread(target=_run, args=(app, client, queues, holding, ended), name="upkeep", daemon=True)
+    thread = threading.Thread(
+        target=_run, args=(app, client, options, name, holding, ended), name="upkeep", daemon=True
+    )
     thread.start()
     try:
         yield
@@ -65,27 +70,35 @@ def upkeep(app: Celery, client: redis.Redis, *, queues: Sequence[str], holding: 
         thread.join()
 
 
-def _run(app: Celery, client: redis.Redis, queues: Sequence[str], holding: Holding, ended: threading.Event) -> None:
-    away = False
+def _run(
+    app: Celery, client: redis.Redis, options: WorkerOptions, name: str, holding: Holding, ended: threading.Event
+) -> None:
+    back_at: float | None = time.monotonic() - OTHERS_RETURN_SECONDS
     ticks = 0
     held: set[Held] = set()
     while not ended.wait(TICK_SECONDS):
         try:
-            held = holding.look()
+            before, held = held, holding.look()
+            follow_queues(app, client, options, name=name)
+            leases.release(client, before - held)  # ended, unless its child died
             if ticks % RENEW_EVERY_TICKS == 0:
-                announce(client, queues)
+                announce(client, options.queues, models=options.models)
                 leases.renew(client, held)
-            _look_after_others(app, client)
+            if back_at is None:
+                back_at = time.monotonic()
+            _look_after_rollups(app, client)
+            if time.monotonic() >= back_at + OTHERS_RETURN_SECONDS:
+                _look_after_others(app, client)
         except LOST as error:
-            if not away:
+            if back_at is not None:
                 log.warning("Redis is away, leases are not renewed: %s", error)
-            away = True
+            back_at = None
+            ticks = 0  # the first thing to do when it is back
         else:
-            away = False
             ticks += 1
     with suppress(*LOST):  # then they end by themselves
         leases.release(client, held)
-        leave(client, queues)
+        leave(client, options.queues, models=options.models)
 
 
 def held_messages() -> set[Held]:
@@ -99,8 +112,11 @@ def held_messages() -> set[Held]:
     return set()
 
 
-def _look_after_others(app: Celery, client: redis.Redis) -> None:
+def _look_after_rollups(app: Celery, client: redis.Redis) -> None:
     for prompt_set in take_idle(client):
         publishing.publish_roll_up(app, prompt_set)
+
+
+def _look_after_others(app: Celery, client: redis.Redis) -> None:
     for trace_id in leases.reap(client, app):
         log.warning("trace %s was lost by a worker and is queued again", trace_id)

@@ -14,6 +14,7 @@ from celery.worker.request import Request
 from circuitbase.settings import Settings
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import LOST, redis_client
+from circuitbase.workers.following_queues import first_queues
 from circuitbase.workers.handing_back import hand_back
 from circuitbase.workers.leases import Held
 from circuitbase.workers.upkeep import Holding, upkeep
@@ -52,11 +53,12 @@ def run_worker(settings: Settings, options: WorkerOptions) -> int:
             from circuitbase.workers.metrics import endpoint
 
             stack.enter_context(endpoint(options.metrics, client))
-        stack.enter_context(upkeep(app, client, queues=options.queues, holding=holding))
+        name = f"{'-'.join(options.queues)}-{os.getpid()}@{platform.node()}"
+        stack.enter_context(upkeep(app, client, options=options, name=name, holding=holding))
         worker = app.Worker(
-            hostname=f"{'-'.join(options.queues)}-{os.getpid()}@{platform.node()}",
+            hostname=name,
             pool="prefork",
-            queues=list(options.queues),
+            queues=first_queues(client, options),
             loglevel="INFO",
             without_mingle=True,  # workers share nothing but the broker
             without_gossip=True,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from circuitbase.settings import Settings
+from circuitbase.workers.presence import worker_name
 
 LogFormat = Literal["text", "json"]
 
@@ -16,7 +17,8 @@ GRACE_SHARE = 10  # a tenth of the time limit, between asking a job to end and k
 class WorkerOptions:
     """Options of one worker; `time_limit` in seconds, `memory_limit` in bytes of its child (None: none).
 
-    `metrics` is the address and the port that Prometheus scrapes, None for none.
+    `metrics` is the address and the port that Prometheus scrapes, None for none. `models` are those whose trace
+    jobs it takes, as jobs name them; none means all.
     """
 
     queues: Sequence[str]
@@ -25,6 +27,7 @@ class WorkerOptions:
     memory_limit: int | None = None
     log_format: LogFormat = "text"
     metrics: tuple[str, int] | None = None
+    models: tuple[str, ...] = ()
 
     @property
     def kill_after(self) -> int:
@@ -36,6 +39,7 @@ class WorkerOptions:
         """Returns the Celery settings that hold a worker to these options; its child is sent them too."""
         return {
             "circuitbase_device": self.device,
+            "circuitbase_worker": worker_name(),
             "circuitbase_log_format": self.log_format,
             "task_soft_time_limit": self.time_limit,
             "task_time_limit": self.kill_after,
@@ -52,6 +56,7 @@ def worker_options(
     memory_limit: int | None = None,
     log_format: LogFormat | None = None,
     metrics: tuple[str, int] | None = None,
+    models: tuple[str, ...] = (),
 ) -> WorkerOptions:
     """Returns the options given, completed from the settings."""
     limit: int | None = settings.worker_memory
@@ -62,4 +67,5 @@ def worker_options(
         memory_limit=limit if memory_limit is None else memory_limit,
         log_format=settings.log_format if log_format is None else log_format,
         metrics=metrics,
+        models=models,
     )

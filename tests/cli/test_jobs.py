@@ -13,7 +13,7 @@ from circuitbase.settings import Settings
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.priorities import queue_length
+from circuitbase.workers.routing import queue_length
 from tests.cli.running import refusal, rows, run
 from tests.workers.made_jobs import made_request
 

@@ -12,7 +12,7 @@ from circuitbase.ingest.trace_writer import store_trace
 from circuitbase.queries import library
 from circuitbase.queries.reading import run_read_only
 from circuitbase.queries.rollup import roll_up
-from circuitbase.queries.rollup_choice import choose_rollup
+from circuitbase.queries.rollup_choice import choose_two_rollups
 from circuitbase.queries.subcircuit_storing import store_subcircuits
 from circuitbase.queries.subcircuits import SubcircuitOptions, subcircuits
 from circuitbase.queries.supernode_storing import store_supernodes
@@ -98,8 +98,8 @@ def put_subcircuits_and_supernodes(stored: StoredSets) -> None:
     """Stores what the traces of `capital-en` share, and its supernodes."""
     options = SubcircuitOptions(min_support=3, top=3, budget=20)
     with stored.driver.session() as session:
-        rollup = choose_rollup(session, "capital-en", configuration=None)
-        shared = subcircuits(session, rollup, options=options)
+        rollup, background = choose_two_rollups(session, "capital-en", "capital-fr", configuration=None)
+        shared = subcircuits(session, rollup, background, options=options)
         groups = supernodes_of(session, rollup, options=SupernodeOptions(threshold=0.3))
     store_subcircuits(stored.driver, shared, created_by="a test", database="neo4j")
     store_supernodes(stored.driver, groups, database="neo4j")

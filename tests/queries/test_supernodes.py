@@ -1,3 +1,4 @@
+import numpy as np
 import pytest
 
 from circuitbase.errors import InputError
@@ -6,14 +7,16 @@ from circuitbase.graph.supernode_edits import SupernodeEdit
 from circuitbase.graph.supernodes import supernodes
 from circuitbase.graph.unit_edges import unit_edges
 from circuitbase.queries import supernode_editing
-from circuitbase.queries.circuit import global_circuit
-from circuitbase.queries.contrast import contrast
-from circuitbase.queries.grouped_circuit import grouped_circuit, sums_over_groups
-from circuitbase.queries.grouped_contrast import grouped_contrast
+from circuitbase.queries.circuit import circuit_of_sums, global_circuit
+from circuitbase.queries.contrast import contrast, contrast_of_sums
+from circuitbase.queries.grouped_circuit import group_of, sums_over_groups
 from circuitbase.queries.grouped_edges import grouped_edges
+from circuitbase.queries.relabelling import by_group
 from circuitbase.queries.removal import remove_set
 from circuitbase.queries.rollup import roll_up
 from circuitbase.queries.rollup_choice import ChosenRollup, choose_rollup
+from circuitbase.queries.selection import whole_set
+from circuitbase.queries.selection_sums import selection_sums
 from circuitbase.queries.subcircuits import SubcircuitOptions, subcircuits
 from circuitbase.queries.supernode_storing import (
     StoredSupernode,
@@ -159,16 +162,12 @@ def test_a_circuit_over_single_units_is_the_circuit(stored_sets: StoredSets) -> 
     rollup, store = chosen(stored_sets), TraceStore(stored_sets.settings.store_url)
     with stored_sets.driver.session() as session:
         expected = global_circuit(session, rollup, min_presence=0.25)
-        found = grouped_circuit(
-            session, rollup, sums_over_groups(session, rollup, [], store=store), [], min_presence=0.25
-        )
-        assert found.inner == {} and (found.circuit.n_units, found.circuit.n_edges) == (
-            expected.n_units,
-            expected.n_edges,
-        )
+        sums = sums_over_groups(session, store, whole_set(session, rollup), [])
+        found = circuit_of_sums(session, sums.sums, rollup, min_presence=0.25)
+        assert sums.inner == {} and (found.n_units, found.n_edges) == (expected.n_units, expected.n_edges)
         for mine, theirs, key in (
-            (found.circuit.units, expected.units, lambda unit: unit.id),
-            (found.circuit.edges, expected.edges, lambda edge: (edge.source, edge.target)),
+            (found.units, expected.units, lambda unit: unit.id),
+            (found.edges, expected.edges, lambda edge: (edge.source, edge.target)),
         ):
             for here, there in zip(sorted(mine, key=key), sorted(theirs, key=key), strict=True):
                 assert key(here) == key(there) and here.presence == there.presence
@@ -183,14 +182,19 @@ def test_circuits_and_contrasts_take_supernodes_as_units(stored_sets: StoredSets
     first, second = chosen(stored_sets), chosen(stored_sets, "capital-fr")
     store = TraceStore(stored_sets.settings.store_url)
     with stored_sets.driver.session() as session:
-        sums = [sums_over_groups(session, each, stored, store=store) for each in (first, second)]
-        circuit = grouped_circuit(session, first, sums[0], stored, min_presence=0.0, by="share").circuit
-        compared = grouped_contrast(session, (first, second), (sums[0], sums[1]), stored, min_presence=0.0)
+        selections = [whole_set(session, each) for each in (first, second)]
+        sums = [sums_over_groups(session, store, each, stored).sums for each in selections]
+        circuit = circuit_of_sums(session, sums[0], first, min_presence=0.0, by="share")
+        compared = contrast_of_sums(session, (selections[0], sums[0]), (selections[1], sums[1]), min_presence=0.0)
         plain = contrast(session, first, second, min_presence=0.0)
+        relabelled = selection_sums(session, store, selections[0], relabelling=by_group(group_of(stored)))
     members = {unit for each in stored for unit in each.members}
     of_group = {unit.id: unit for unit in circuit.units if unit.kind == "Supernode"}
     assert of_group.keys() == {each.id for each in stored} and not members & {unit.id for unit in circuit.units}
-    assert [edge.mean_share for edge in circuit.edges] == sorted((e.mean_share for e in circuit.edges), reverse=True)
+    assert {unit.name for unit in of_group.values()} == {each.name for each in stored}
+    assert sums[0].units == relabelled.units
+    assert np.array_equal(sums[0].edge_sums.traces, relabelled.edge_sums.traces)
+    assert np.allclose(sums[0].edge_sums.weight_square_sum, relabelled.edge_sums.weight_square_sum)
     in_both = {unit.id: unit for unit in compared.units}
     for each in stored:
         parts = [unit for unit in plain.units if unit.id in each.members]

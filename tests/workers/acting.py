@@ -12,6 +12,7 @@ from celery import Celery
 from circuitbase.cli.main import main
 from circuitbase.errors import InputError
 from circuitbase.graph.trace import Trace
+from circuitbase.schema.identity import sha256
 from circuitbase.settings import Settings
 from circuitbase.workers import jobs
 from circuitbase.workers.application import application
@@ -19,6 +20,7 @@ from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import Job, JobState
 from circuitbase.workers.process import WorkerProcess
 from circuitbase.workers.publishing import publish_jobs
+from circuitbase.workers.routing import trace_queue
 from tests.synthetic import synthetic_trace
 from tests.workers.made_jobs import made_request
 
@@ -47,14 +49,20 @@ if __name__ in ("__main__", "__mp_main__"):  # a worker, or its child
     WorkerProcess.trace = act  # type: ignore[assignment, method-assign]
 
 
-def act_out(settings: Settings, *texts: str) -> list[str]:
-    """Queues a job for each text and returns their trace ids; `TRACE`'s for the text "trace"."""
-    ids = [TRACE.metadata.trace_id if text == "trace" else f"{number:064x}" for number, text in enumerate(texts)]
-    requests = [(trace_id, made_request(text)) for trace_id, text in zip(ids, texts, strict=True)]
+def act_out(settings: Settings, *texts: str, model: str = "/models/tiny", first: int = 0) -> list[str]:
+    """Queues a job for each text and returns their trace ids; `TRACE`'s for the text "trace".
+
+    The ids come from the model and the numbers of the texts, counted from `first`.
+    """
+    ids = [
+        TRACE.metadata.trace_id if text == "trace" else sha256([model, number])
+        for number, text in enumerate(texts, first)
+    ]
+    requests = [(trace_id, made_request(text, model=model)) for trace_id, text in zip(ids, texts, strict=True)]
     app: Celery
     with open_redis(settings) as client, application(settings) as app:
         jobs.put(client, requests, prompt_set="acted")
-        publish_jobs(app, [(trace_id, JobState.QUEUED) for trace_id in ids])
+        publish_jobs(app, [(trace_id, JobState.QUEUED) for trace_id in ids], queue=trace_queue(requests[0][1]))
     return ids
 
 

@@ -143,9 +143,11 @@ def test_a_job_waits_with_the_reason_and_is_tried_again(client: redis.Redis, app
 
     original = jobs.move
 
-    def move(client: redis.Redis, trace_id: str, state: JobState, *, error: str | None = None) -> bool:
+    def move(
+        client: redis.Redis, trace_id: str, state: JobState, *, error: str | None = None, worker: str = ""
+    ) -> bool:
         seen.append((state.value, error))
-        return original(client, trace_id, state, error=error)
+        return original(client, trace_id, state, error=error, worker=worker)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(jobs, "move", move)
@@ -182,10 +184,12 @@ def test_a_task_waits_for_redis_rather_than_leave_its_job_behind(
     monkeypatch.setattr(time, "sleep", pauses.append)
     original = jobs.move
 
-    def move(client: redis.Redis, trace_id: str, state: JobState, *, error: str | None = None) -> bool:
+    def move(
+        client: redis.Redis, trace_id: str, state: JobState, *, error: str | None = None, worker: str = ""
+    ) -> bool:
         if error is not None and len(pauses) < 8:
             raise redis.ConnectionError("Redis is away")
-        return original(client, trace_id, state, error=error)
+        return original(client, trace_id, state, error=error, worker=worker)
 
     monkeypatch.setattr(jobs, "move", move)
     task_that_raises(app, client, [redis.ConnectionError("Redis is away")]).apply(args=("a",))

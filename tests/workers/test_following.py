@@ -74,6 +74,6 @@ def test_following_goes_on_until_the_last_job_ends(client: redis.Redis, app: Cel
 def test_waiting_says_why_a_job_was_not_stored(
     settings: Settings, client: redis.Redis, capsys: pytest.CaptureFixture[str], state: JobState, said: str
 ) -> None:
-    assert not await_jobs(settings, made_submission(state.value))
+    assert not await_jobs(settings, made_submission(state.value), model="/models/tiny")
     assert said in capsys.readouterr().err
-    assert await_jobs(settings, made_submission(JobState.STORED.value))
+    assert await_jobs(settings, made_submission(JobState.STORED.value), model="/models/tiny")

@@ -12,7 +12,8 @@ from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.job_control import Cancelled, cancel, check_retryable, jobs_in, named_jobs, retry
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.priorities import message_lists, queue_length
+from circuitbase.workers.priorities import message_lists
+from circuitbase.workers.routing import queue_length, trace_queue
 from tests.workers.made_jobs import made_request
 
 
@@ -100,7 +101,7 @@ def test_what_ended_without_a_trace_can_be_queued_again(
     job = jobs.get(client, "a")
     assert job is not None
     assert (job.state, job.attempts, job.deaths, job.error, job.priority) == ("queued", 0, 0, None, 8)
-    assert client.llen(message_lists("trace")[1]) == queue_length(client, "trace") == 3
+    assert client.llen(message_lists(trace_queue(made_request()))[1]) == queue_length(client, "trace") == 3
     assert leases.lost(client) == []
     assert retry(client, app, "abcd") == 0
 

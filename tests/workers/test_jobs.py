@@ -133,6 +133,23 @@ def test_processes_that_die_in_the_middle_of_a_job_are_counted(client: redis.Red
     assert (job.attempts, job.deaths) == (4, 2)
 
 
+def test_a_worker_whose_job_was_taken_over_is_heard_only_where_it_did_the_work(client: redis.Redis) -> None:
+    put_one(client, "a")
+    jobs.move(client, "a", JobState.TRACING, worker="here:1")
+    assert not jobs.move(client, "a", JobState.TRACING, worker="there:2")
+    client.zadd(jobs.LEASES, {"a": 1.0})  # it was away for long
+    assert jobs.move(client, "a", JobState.TRACING, worker="there:2")
+    for state in (JobState.QUEUED, JobState.FAILED, JobState.DEAD):
+        assert not jobs.move(client, "a", state, error="late", worker="here:1")
+    assert jobs.move(client, "a", JobState.TRACED, worker="here:1")
+    assert jobs.move(client, "a", JobState.STORING, worker="here:1")
+    assert not jobs.move(client, "a", JobState.TRACED, worker="there:2")  # it would be stored twice
+    assert jobs.move(client, "a", JobState.STORED, worker="here:1")
+    job = jobs.get(client, "a")
+    assert job is not None
+    assert (job.attempts, job.deaths) == (3, 1)
+
+
 def test_jobs_are_listed_in_order_by_set_and_by_state(client: redis.Redis) -> None:
     for trace_id, prompt_set in (("c", "capitals"), ("a", "birds"), ("b", "capitals")):
         put_one(client, trace_id, prompt_set)

@@ -11,7 +11,9 @@ from circuitbase.workers.application import STORE_TASK, TRACE_TASK, application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
 from circuitbase.workers.leases import Held
-from circuitbase.workers.priorities import message_lists, queue_length
+from circuitbase.workers.presence import worker_name
+from circuitbase.workers.priorities import message_lists
+from circuitbase.workers.routing import queue_length, trace_queue
 from tests.workers.made_jobs import made_request
 
 
@@ -60,7 +62,7 @@ def test_a_job_that_is_sent_again_keeps_its_priority(client: redis.Redis, app: C
     put(client, "a")
     jobs.put(client, [("b", made_request("b"))], prompt_set="capitals", priority=9)
     assert sorted(leases.republish_lost(client, app)) == ["a", "b"]
-    assert [client.llen(name) for name in message_lists("trace")] == [1, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert [client.llen(name) for name in message_lists(trace_queue(made_request()))] == [1, 0, 0, 0, 1, 0, 0, 0, 0, 0]
 
 
 def test_jobs_are_found_in_a_queue_of_several_pages(
@@ -104,6 +106,22 @@ def test_a_worker_that_ends_takes_its_leases_back(client: redis.Redis) -> None:
     assert client.zrange(jobs.LEASES, 0, -1) == ["b"]
 
 
+def test_a_worker_vouches_for_no_job_that_another_works_on(client: redis.Redis) -> None:
+    put(client, "a")
+    jobs.move(client, "a", JobState.TRACING, worker="there:2")
+    before = client.zscore(jobs.LEASES, "a")
+    leases.renew(client, [Held("a", TRACE_TASK)])
+    leases.release(client, [Held("a", TRACE_TASK)])
+    assert client.zscore(jobs.LEASES, "a") == before
+
+
+def test_the_lease_of_a_child_that_died_is_taken_back(client: redis.Redis) -> None:
+    put(client, "a")
+    jobs.move(client, "a", JobState.TRACING, worker=worker_name())
+    leases.release(client, [Held("a", TRACE_TASK)])
+    assert [job.trace_id for job in leases.lost(client)] == ["a"]
+
+
 def test_a_job_that_was_just_recorded_is_given_time_to_be_published(
     client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -122,5 +140,5 @@ def test_final_jobs_are_never_lost(client: redis.Redis) -> None:
 def test_one_process_at_a_time_looks_for_lost_jobs(client: redis.Redis, app: Celery) -> None:
     put(client, "a")
     assert leases.reap(client, app) == ["a"]
-    client.delete(*message_lists("trace"))
+    client.delete(*message_lists(trace_queue(made_request())))
     assert leases.reap(client, app) == []

@@ -9,12 +9,12 @@ from circuitbase.workers.presence import announce, leave, listening, unserved
 
 def test_a_queue_is_served_while_a_worker_says_so(settings: Settings, database: Driver) -> None:
     with open_redis(settings) as client:
-        assert unserved(client, ["trace", "ingest"]) == ["trace", "ingest"]
+        assert unserved(client, ["trace", "ingest"], model="m") == ["trace", "ingest"]
         announce(client, ["trace"])
-        assert unserved(client, ["trace", "ingest"]) == ["ingest"]
+        assert unserved(client, ["trace", "ingest"], model="m") == ["ingest"]
         assert 0 < client.ttl("circuitbase:listening:trace") <= 30
         leave(client, ["trace"])
-        assert unserved(client, ["trace", "ingest"]) == ["trace", "ingest"]
+        assert unserved(client, ["trace", "ingest"], model="m") == ["trace", "ingest"]
 
 
 def test_each_worker_of_a_queue_is_named_until_it_is_silent(

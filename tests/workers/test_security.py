@@ -16,7 +16,7 @@ from circuitbase.store.trace_store import TraceStore
 from circuitbase.workers.application import TRACE_TASK, application
 from circuitbase.workers.connection import open_redis, redis_client
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.priorities import queue_length
+from circuitbase.workers.routing import queue_length
 from tests.workers.acting import PROGRAM, act_out, record
 from tests.workers.running import eventually, running_worker
 

@@ -15,7 +15,7 @@ from circuitbase.workers.connection import open_redis
 from circuitbase.workers.job_control import cancel, retry
 from circuitbase.workers.job_request import JobRequest
 from circuitbase.workers.jobs import Job, JobState
-from circuitbase.workers.priorities import queue_length
+from circuitbase.workers.routing import queue_length
 from tests.workers.made_jobs import made_request
 
 
@@ -26,6 +26,7 @@ class ToldProcess:
     redis: redis.Redis
     meanwhile: Callable[[], object] = lambda: None
     saved: list[str] = field(default_factory=list)
+    worker: str = "here:1"
 
     @property
     def store(self) -> "ToldProcess":
@@ -107,6 +108,17 @@ def test_an_error_of_a_cancelled_job_does_not_bring_it_back(
     assert job(client).state == "cancelled"
 
 
+def test_a_second_message_of_a_job_that_another_worker_holds_does_nothing(
+    client: redis.Redis, app: Celery, process: ToldProcess
+) -> None:
+    jobs.move(client, "a", JobState.TRACING, worker="there:2")
+    app.tasks[TRACE_TASK].apply(args=("a",))
+    assert (job(client).state, job(client).deaths, process.saved) == ("tracing", 0, [])
+    client.zadd(jobs.LEASES, {"a": 1.0})  # long ago
+    app.tasks[TRACE_TASK].apply(args=("a",))
+    assert (job(client).state, job(client).deaths, process.saved) == ("traced", 1, ["a"])
+
+
 @pytest.mark.parametrize("final", jobs.FINAL)
 def test_the_late_message_of_a_final_job_does_nothing(
     client: redis.Redis, app: Celery, process: ToldProcess, final: JobState
@@ -118,7 +130,7 @@ def test_the_late_message_of_a_final_job_does_nothing(
 
 def test_a_job_whose_processes_died_three_times_is_dead(client: redis.Redis, app: Celery, process: ToldProcess) -> None:
     for _ in range(tasks.MOST_DEATHS):
-        jobs.move(client, "a", JobState.TRACING)
+        jobs.move(client, "a", JobState.TRACING, worker=process.worker)
     app.tasks[TRACE_TASK].apply(args=("a",))
     assert (job(client).state, process.saved) == ("dead", [])
     assert "3 processes died tracing it" in str(job(client).error)

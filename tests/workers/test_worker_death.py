@@ -14,7 +14,7 @@ from circuitbase.settings import Settings
 from circuitbase.workers import jobs
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.priorities import queue_length
+from circuitbase.workers.routing import queue_length
 from circuitbase.workers.submission import Asked, Submission
 from tests.workers.running import eventually, running_worker
 from tests.workers.submitting import WORDS, awaited, count, submitted

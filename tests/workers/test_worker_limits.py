@@ -11,7 +11,7 @@ from circuitbase.workers import jobs
 from circuitbase.workers.application import application
 from circuitbase.workers.connection import open_redis
 from circuitbase.workers.jobs import JobState
-from circuitbase.workers.priorities import queue_length
+from circuitbase.workers.routing import queue_length
 from circuitbase.workers.worker_options import WorkerOptions, worker_options
 from tests.workers.acting import PROGRAM, act_out, record
 from tests.workers.running import RunningWorker, eventually, running_worker
