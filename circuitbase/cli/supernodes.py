@@ -1,13 +1,14 @@
 """`supernodes`: units that play one role, grouped; its subcommands say what a person knows better."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from circuitbase.cli.output import chosen_format, output_options, show_rows
+from circuitbase.cli.output import output_options
 from circuitbase.cli.reading import reading_session
 from circuitbase.cli.reading_bar import reading_bar
+from circuitbase.cli.supernode_rows import show_supernodes
 from circuitbase.settings import load_settings
 
 if TYPE_CHECKING:
@@ -16,12 +17,9 @@ if TYPE_CHECKING:
     from circuitbase.graph.supernode_edits import SupernodeEdit
     from circuitbase.queries.rollup_choice import ChosenRollup
     from circuitbase.queries.supernode_storing import StoredSupernode
-    from circuitbase.queries.supernodes import SupernodeReport
 
     Said = Callable[[Session, ChosenRollup, Sequence[StoredSupernode]], SupernodeEdit]
 
-COLUMNS = ("supernode", "size", "members", "labels", "least_likeness", "duplicates", "alternatives", "edited", "pinned")
-PAIR_COLUMNS = ("supernode", "first", "second", "likeness", "jaccard", "evidence")
 DEFAULT = "find"
 configuration_option = click.option(
     "--configuration", help="Beginning of a configuration's name or id, where the set has several."
@@ -211,62 +209,3 @@ def _say(prompt_set: str, said: "Said", *, configuration: str | None, output: st
         labels = peak_token_labels(session, list(found.names), tokens=1)
     show_supernodes(found, labels, pairs=False, output=output)
     click.echo(f"Kept, and stored {len(found.grouping.supernodes)} supernodes of {prompt_set}.", err=True)
-
-
-def show_supernodes(found: "SupernodeReport", labels: dict[str, str], *, pairs: bool, output: str | None) -> None:
-    """Prints supernodes as a table, or as rows that hold their evidence; the evidence as a table where asked."""
-    rows = supernode_rows(found, labels)
-    evidence = pair_rows(found)
-    if chosen_format(output) != "table":
-        show_rows([{**row, "pairs": own} for row, own in zip(rows, evidence, strict=True)], output=output)
-        return
-    moved = "" if found.grouping.settled else ", the last of which still moved units"
-    click.echo(
-        f"Supernodes of {found.rollup.prompt_set}: {len(rows)} among {found.candidates} units, every two members alike "
-        f"by {found.options.threshold:g} or more ({found.grouping.rounds} rounds{moved})\n"
-        f"{found.rollup.configuration_name}"
-    )
-    show_rows(rows, output=output, columns=COLUMNS)
-    if pairs:
-        listed = [
-            {"supernode": row["supernode"], **pair} for row, own in zip(rows, evidence, strict=True) for pair in own
-        ]
-        show_rows(listed, output=output, title="Evidence", columns=PAIR_COLUMNS)
-
-
-def supernode_rows(found: "SupernodeReport", labels: dict[str, str]) -> list[dict[str, Any]]:
-    """Returns a row for every supernode."""
-    from circuitbase.queries.supernode_storing import display_name
-
-    rows = []
-    for each in found.grouping.supernodes:
-        evidence = [pair.evidence for pair in each.pairs]
-        rows.append(
-            {
-                "supernode": display_name(each, found.names),
-                "size": len(each.members),
-                "members": ", ".join(found.names[unit] for unit in each.members),
-                "labels": ", ".join(dict.fromkeys(labels[unit] for unit in each.members if unit in labels)),
-                "least_likeness": min((pair.likeness for pair in each.pairs), default=None),
-                **{kind: evidence.count(kind) for kind in ("duplicates", "alternatives", "edited")},
-                "pinned": each.pinned,
-            }
-        )
-    return rows
-
-
-def pair_rows(found: "SupernodeReport") -> list[list[dict[str, Any]]]:
-    """Returns, for each supernode, a row for every two of its members."""
-    return [
-        [
-            {
-                "first": found.names[pair.first],
-                "second": found.names[pair.second],
-                "likeness": pair.likeness,
-                "jaccard": pair.jaccard,
-                "evidence": pair.evidence,
-            }
-            for pair in each.pairs
-        ]
-        for each in found.grouping.supernodes
-    ]

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from circuitbase.graph.placements import placements_in
-from circuitbase.graph.unit_edges import UnitEdge, UnitEdges, traces_of
+from circuitbase.graph.trace_bits import traces_of
+from circuitbase.graph.unit_edges import UnitEdge, UnitEdges
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ import numpy as np
 from jaxtyping import Int64, UInt64
 
 from circuitbase.graph.placements import placement
-from circuitbase.graph.unit_edges import UnitEdges, bits, traces_of
+from circuitbase.graph.trace_bits import bits, traces_of
+from circuitbase.graph.unit_edges import UnitEdges
 
 
 @dataclass(frozen=True)

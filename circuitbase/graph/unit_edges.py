@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int32, Int64, UInt8, UInt64
+from jaxtyping import Float64, Int32, Int64, UInt8, UInt64
 
+from circuitbase.graph.trace_bits import bits_of_rows
 from circuitbase.schema.unit_names import input_name
 
 _PORTS, _UNITS = 4, 1 << 29
@@ -222,8 +223,8 @@ def _indexed(
         source=of_source,
         target=of_target,
         pair=np.unique(code // 2, return_inverse=True)[1],
-        presence=_bits(held, shape=(len(code), len(traces))),
-        complete=_bits(held[:, whole], shape=(len(code), len(traces))),
+        presence=bits_of_rows(held, shape=(len(code), len(traces))),
+        complete=bits_of_rows(held[:, whole], shape=(len(code), len(traces))),
         nodes=nodes,
         first=np.searchsorted(edge, np.arange(len(code) + 1)),
         at_trace=trace,
@@ -231,20 +232,3 @@ def _indexed(
         at_target=target,
         influence=influence,
     )
-
-
-def bits(traces: Int64[np.ndarray, " chosen"], *, n_traces: int) -> UInt64[np.ndarray, " word"]:
-    """Returns the bits of some traces."""
-    return _bits(np.stack([np.zeros_like(traces), traces]), shape=(1, n_traces))[0]
-
-
-def traces_of(words: UInt64[np.ndarray, " word"], *, n_traces: int) -> Bool[np.ndarray, " trace"]:
-    """Returns which traces some bits stand for."""
-    return np.unpackbits(words.view(np.uint8), count=n_traces, bitorder="little").view(bool)
-
-
-def _bits(placed: np.ndarray, *, shape: tuple[int, int]) -> np.ndarray:
-    """Returns bits of (row, trace) columns, 64 traces to a word."""
-    words = np.zeros((shape[0], -(-shape[1] // 64)), dtype=np.uint64)
-    np.bitwise_or.at(words, (placed[0], placed[1] // 64), np.uint64(1) << (placed[1] % 64).astype(np.uint64))
-    return words
