@@ -1,12 +1,14 @@
 """Reads a global circuit with everything that was asked for beside it: paths, intervals, coverage."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 from circuitbase.cli.reading import reading_session
 from circuitbase.cli.selecting import reading_bar, selection_of
+from circuitbase.cli.unit_view import UnitView, sums_in_view, supernode_rows, view_of
 from circuitbase.settings import Settings
 
 if TYPE_CHECKING:
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from circuitbase.queries.circuit import GlobalCircuit
     from circuitbase.queries.circuit_paths import PathSupport
     from circuitbase.queries.circuit_reliability import EdgeIntervals, SplitHalf
+    from circuitbase.queries.grouped_sums import InnerSums
     from circuitbase.queries.rollup_sums import RollupSums
     from circuitbase.queries.selection import Selection
     from circuitbase.store.trace_store import TraceStore
@@ -32,6 +35,7 @@ class Asked:
     cypher: str | None
     labels: dict[str, Any]
     by_role: bool
+    supernodes: bool
     most_traces: int
     min_presence: float
     by: Literal["influence", "share"]
@@ -55,6 +59,7 @@ class ReadCircuit:
     intervals: "tuple[EdgeIntervals, ...]"
     coverage: "Coverage | None"
     halves: "SplitHalf | None"
+    supernodes: tuple[dict[str, Any], ...] = ()
 
 
 def read_circuit(settings: Settings, asked: Asked) -> ReadCircuit:
@@ -64,9 +69,16 @@ def read_circuit(settings: Settings, asked: Asked) -> ReadCircuit:
 
     store = TraceStore(settings.store_url)
     with reading_session(settings, *sets) as (driver, session):
-        if asked.cypher is None and not asked.labels and not asked.by_role:
+        view = view_of(
+            session,
+            None if asked.cypher else asked.prompt_set,
+            by_role=asked.by_role,
+            supernodes=asked.supernodes,
+            configuration=asked.configuration,
+        )
+        if asked.cypher is None and not asked.labels and view.is_plain:
             return _of_rollup(driver, session, store, asked, settings)
-        return _on_the_fly(driver, session, store, asked, settings)
+        return _on_the_fly(driver, session, store, asked, settings, view)
 
 
 def _of_rollup(
@@ -88,12 +100,12 @@ def _of_rollup(
     )
     reads_all = asked.all_paths or asked.bootstrap or asked.coverage or asked.save_as
     selection = whole_set(session, chosen) if reads_all else part_of_set(session, chosen, most_traces=SAMPLED_TRACES)
-    sums = _sums(session, store, selection, asked) if asked.coverage else None
-    return _with_the_rest(driver, session, store, asked, settings, found, selection, sums)
+    sums = _sums(session, store, selection, asked, UnitView())[0] if asked.coverage else None
+    return _with_the_rest(driver, session, store, asked, settings, found, selection, sums, UnitView())
 
 
 def _on_the_fly(
-    driver: "Driver", session: "Session", store: "TraceStore", asked: Asked, settings: Settings
+    driver: "Driver", session: "Session", store: "TraceStore", asked: Asked, settings: Settings, view: UnitView
 ) -> ReadCircuit:
     from circuitbase.queries.circuit import circuit_of_sums
     from circuitbase.queries.selection import as_chosen
@@ -107,7 +119,7 @@ def _on_the_fly(
         labels=asked.labels,
         database=settings.neo4j_database,
     )
-    sums = _sums(session, store, selection, asked)
+    sums, inner = _sums(session, store, selection, asked, view)
     found = circuit_of_sums(
         session,
         sums,
@@ -117,22 +129,15 @@ def _on_the_fly(
         max_units=asked.most_units,
         max_edges=asked.most_edges,
     )
-    return _with_the_rest(driver, session, store, asked, settings, found, selection, sums)
+    read = _with_the_rest(driver, session, store, asked, settings, found, selection, sums, view)
+    return replace(read, supernodes=supernode_rows(view, inner))
 
 
-def _sums(session: "Session", store: "TraceStore", selection: "Selection", asked: Asked) -> "RollupSums":
-    from circuitbase.queries.relabelling import by_role
-    from circuitbase.queries.selection_sums import selection_sums
-
+def _sums(
+    session: "Session", store: "TraceStore", selection: "Selection", asked: Asked, view: UnitView
+) -> "tuple[RollupSums, Mapping[str, InnerSums]]":
     with reading_bar("summing traces") as heard:
-        return selection_sums(
-            session,
-            store,
-            selection,
-            relabelling=by_role if asked.by_role else None,
-            heard=heard,
-            most_traces=asked.most_traces,
-        )
+        return sums_in_view(session, store, selection, view, heard=heard, most_traces=asked.most_traces)
 
 
 def _with_the_rest(  # what both ways of reading a circuit have come to
@@ -144,14 +149,14 @@ def _with_the_rest(  # what both ways of reading a circuit have come to
     found: "GlobalCircuit",
     selection: "Selection",
     sums: "RollupSums | None",
+    view: UnitView,
 ) -> ReadCircuit:
     from circuitbase.queries.circuit_paths import path_support
     from circuitbase.queries.circuit_reliability import coverage_of, edge_intervals, split_half
     from circuitbase.queries.observed_edges import observed_edges
-    from circuitbase.queries.relabelling import by_role
     from circuitbase.queries.token_labels import labels_with_roles
 
-    relabelling = by_role if asked.by_role else None
+    relabelling = view.relabelling
     shown = [(edge.source, edge.target, edge.port) for edge in found.edges[: asked.shown_edges]]
     with reading_bar("following paths") as heard:
         paths = path_support(
@@ -179,7 +184,7 @@ def _with_the_rest(  # what both ways of reading a circuit have come to
     if asked.save_as:
         _save(driver, selection, asked.save_as, settings)
     ends = [end for edge in found.edges for end in (edge.source, edge.target)]
-    labels = labels_with_roles(session, [*(unit.id for unit in found.units), *ends])
+    labels = {**labels_with_roles(session, [*(unit.id for unit in found.units), *ends]), **(view.labels or {})}
     return ReadCircuit(found, labels, paths, intervals, coverage, halves)
 
 

@@ -1,5 +1,6 @@
 """`circuit` and `contrast`: global circuits as tables, rows and a picture."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import click
 
 from circuitbase.cli.output import chosen_format, output_options, show_rows
 from circuitbase.cli.selecting import selecting_options, two_values
+from circuitbase.cli.unit_view import SUPERNODE_COLUMNS, supernodes_option
 from circuitbase.schema.unit_names import input_name
 from circuitbase.settings import load_settings
 
@@ -22,6 +24,7 @@ PICTURE_UNITS, PICTURE_EDGES = 1000, 5000
 @click.argument("prompt_set", metavar="[SET]", required=False)
 @click.option("--traces", "cypher", metavar="CYPHER", help="Instead of a SET, the traces that this Cypher returns.")
 @selecting_options
+@supernodes_option
 @click.option("--min-presence", default=0.3, show_default=True, help="Smallest fraction of the traces.")
 @click.option(
     "--by",
@@ -59,6 +62,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     cypher: str | None,
     labels: dict[str, Any],
     by_role: bool,
+    supernodes: bool,
     most_traces: int,
     min_presence: float,
     by: Any,
@@ -86,6 +90,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     Examples:
       circuitbase circuit capital-en
       circuitbase circuit capital-en --by-role --coverage --bootstrap 1000
+      circuitbase circuit capital-en --supernodes
       circuitbase circuit capital-en --where answer_language=en --png capital-en.png
       circuitbase circuit --traces "MATCH (t:Trace) WHERE t.correct RETURN t LIMIT 200"
     """
@@ -95,7 +100,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     if (prompt_set is None) == (cypher is None):
         raise click.UsageError("name a prompt SET, or give --traces with a Cypher that returns traces")
     if as_cypher:
-        if prompt_set is None or labels or by_role:
+        if prompt_set is None or labels or by_role or supernodes:
             raise click.UsageError("--as-cypher gives the circuit of a whole SET; leave out the other choices")
         click.echo(circuit_cypher(prompt_set, min_presence=min_presence, limit=limit))
         return
@@ -106,6 +111,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
         cypher=cypher,
         labels=labels,
         by_role=by_role,
+        supernodes=supernodes,
         most_traces=most_traces,
         min_presence=min_presence,
         by=by,
@@ -125,6 +131,8 @@ def circuit(  # noqa: PLR0913  # one parameter per option
 
         virtual = virtual_columns(found.circuit.edges[:limit], model=model, dictionary=dictionary)
     show_circuit(found.circuit, found.labels, limit=limit, output=output, virtual=virtual)
+    if found.supernodes:
+        show_supernodes(found.supernodes, output=output)
     show_trust(found, limit=limit, output=output)
     if png:
         write_picture(found.circuit, found.labels, png)
@@ -141,6 +149,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     help="Instead of a second SET, compare the prompts of one SET that have the first value of a label and the second.",
 )
 @selecting_options
+@supernodes_option
 @click.option("--min-presence", default=0.3, show_default=True, help="Smallest fraction of a set's traces.")
 @click.option("--limit", default=12, show_default=True, type=click.IntRange(min=1), help="Most rows of each list.")
 @click.option("--configuration", help="Beginning of a configuration's name or id, where the sets share several.")
@@ -156,6 +165,7 @@ def contrast(  # noqa: PLR0913  # one parameter per option
     split: Any,
     labels: dict[str, Any],
     by_role: bool,
+    supernodes: bool,
     most_traces: int,
     min_presence: float,
     limit: int,
@@ -192,6 +202,7 @@ def contrast(  # noqa: PLR0913  # one parameter per option
         split=split,
         labels=labels,
         by_role=by_role,
+        supernodes=supernodes,
         most_traces=most_traces,
         min_presence=min_presence,
         configuration=configuration,
@@ -243,6 +254,15 @@ def show_circuit(
     )
 
 
+def show_supernodes(rows: Sequence[dict[str, Any]], *, output: str | None) -> None:
+    """Prints what the supernodes of a circuit are, and what was dropped within them."""
+    if chosen_format(output) != "table":
+        show_rows([{"row": "supernode", **row} for row in rows], output=output)
+        return
+    title = "Supernodes, and the sums over the edges within them, which are dropped"
+    show_rows(rows, output=output, title=title, columns=SUPERNODE_COLUMNS)
+
+
 def show_contrast(found: "Contrast", labels: dict[str, str], *, limit: int, output: str | None) -> None:
     """Prints a contrast: the sets themselves, what they share, where they differ; tokens and outputs apart."""
     first, second = found.first.rollup.prompt_set, found.second.rollup.prompt_set
@@ -274,7 +294,7 @@ def _contrast_lists(found: "Contrast", labels: dict[str, str]) -> list[tuple[str
     shared_units, shared_edges = found.shared_units(), found.shared_edges()
     units, edges = found.differing_units(), found.differing_edges()
     flips = [edge for edge in found.edges if edge.flips]
-    of_features = any(unit.kind in ("Feature", "LayerError") for unit in found.units)
+    of_features = any(unit.kind in ("Feature", "LayerError", "Supernode") for unit in found.units)
     parts = "Features and errors" if of_features else "Heads, MLPs and neurons"
 
     def of_units(chosen: "list[ContrastUnit]", *, tokens: bool) -> list[dict[str, Any]]:

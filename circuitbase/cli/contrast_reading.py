@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from circuitbase.cli.reading import reading_session
 from circuitbase.cli.selecting import reading_bar
+from circuitbase.cli.unit_view import UnitView, sums_in_view, view_of
 from circuitbase.settings import Settings
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class AskedContrast:
     split: tuple[str, Any, Any] | None
     labels: dict[str, Any]
     by_role: bool
+    supernodes: bool
     most_traces: int
     min_presence: float
     configuration: str | None
@@ -40,39 +42,32 @@ class AskedContrast:
 def compared(settings: Settings, asked: AskedContrast) -> "tuple[Contrast, dict[str, str]]":
     """Returns a contrast from sums, those of the database where they answer, and labels of its units."""
     from circuitbase.queries.contrast import contrast, contrast_of_sums
-    from circuitbase.queries.relabelling import by_role
     from circuitbase.queries.rollup_choice import choose_two_rollups
-    from circuitbase.queries.selection_sums import selection_sums
     from circuitbase.queries.token_labels import labels_with_roles
     from circuitbase.store.trace_store import TraceStore
 
     store = TraceStore(settings.store_url)
     with reading_session(settings, *asked.sets) as (_, session):
-        if asked.second is not None and not asked.labels and not asked.by_role:
+        view = _view(session, asked)
+        if asked.second is not None and not asked.labels and view.is_plain:
             chosen = choose_two_rollups(session, asked.first, asked.second, configuration=asked.configuration)
             found = contrast(session, *chosen, min_presence=asked.min_presence)
         else:
             sums = []
             for selection in _selections(session, asked):
                 with reading_bar(f"summing {selection.name}") as heard:
-                    made = selection_sums(
-                        session,
-                        store,
-                        selection,
-                        relabelling=by_role if asked.by_role else None,
-                        heard=heard,
-                        most_traces=asked.most_traces,
-                    )
+                    most = asked.most_traces
+                    made, _ = sums_in_view(session, store, selection, view, heard=heard, most_traces=most)
                 sums.append((selection, made))
             found = contrast_of_sums(session, sums[0], sums[1], min_presence=asked.min_presence)
         ends = [end for edge in found.edges for end in (edge.source, edge.target)]
-        return found, labels_with_roles(session, [*(unit.id for unit in found.units), *ends])
+        labels = labels_with_roles(session, [*(unit.id for unit in found.units), *ends])
+        return found, {**labels, **(view.labels or {})}
 
 
 def tested(settings: Settings, asked: AskedContrast) -> "tuple[TraceContrast, dict[str, str]]":
     """Returns a tested contrast and labels of its units."""
     from circuitbase.queries.contrast_over_traces import ContrastTest, contrast_over_traces
-    from circuitbase.queries.relabelling import by_role
     from circuitbase.queries.token_labels import labels_with_roles
     from circuitbase.store.trace_store import TraceStore
 
@@ -84,16 +79,27 @@ def tested(settings: Settings, asked: AskedContrast) -> "tuple[TraceContrast, di
         most_traces=asked.most_traces,
     )
     with reading_session(settings, *asked.sets) as (_, session), reading_bar("reading traces") as heard:
+        view = _view(session, asked)
         found = contrast_over_traces(
             session,
             TraceStore(settings.store_url),
             *_selections(session, asked),
             options=options,
-            relabelling=by_role if asked.by_role else None,
+            relabelling=view.relabelling,
             heard=heard,
         )
         ends = [end for edge in found.edges for end in (edge.source, edge.target)]
-        return found, labels_with_roles(session, ends)
+        return found, {**labels_with_roles(session, ends), **(view.labels or {})}
+
+
+def _view(session: "Session", asked: AskedContrast) -> UnitView:
+    return view_of(
+        session,
+        asked.first,
+        by_role=asked.by_role,
+        supernodes=asked.supernodes,
+        configuration=asked.configuration,
+    )
 
 
 def _selections(session: "Session", asked: AskedContrast) -> "tuple[Selection, Selection]":

@@ -39,6 +39,8 @@ COMMANDS: dict[str, str] = {
     "clusters": "similarity",
     "similar": "similarity",
     "overlap": "similarity",
+    "subcircuits": "subcircuits",
+    "supernodes": "supernodes",
     "patch": "patching",
     "scrub": "patching",
     "motifs": "motifs",

@@ -13,6 +13,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import squareform
 
+InfluenceMatrix = csr_matrix  # [trace, unit edge]
+
 MOST_CLUSTERS = 10
 LEAST_SILHOUETTE = 0.25  # up to which there is no substantial structure (Kaufman, Rousseeuw 1990)
 
@@ -34,7 +36,7 @@ class Clusters:
         return int(self.cluster.max()) + 1 if len(self.cluster) else 0
 
 
-def likeness(influence: csr_matrix) -> Float64[np.ndarray, "trace trace"]:
+def likeness(influence: InfluenceMatrix) -> Float64[np.ndarray, "trace trace"]:
     """Returns the weighted Jaccard index of every two rows; 1 on the diagonal, also of empty rows."""
     n = influence.shape[0]
     total = np.asarray(influence.sum(axis=1)).ravel()
@@ -47,7 +49,7 @@ def likeness(influence: csr_matrix) -> Float64[np.ndarray, "trace trace"]:
     return found
 
 
-def minimum_sums(influence: csr_matrix, row: int) -> Float64[np.ndarray, " trace"]:
+def minimum_sums(influence: InfluenceMatrix, row: int) -> Float64[np.ndarray, " trace"]:
     """Returns Σ min(row, other) with every other row, over the columns of the row alone."""
     mine = influence[row]
     part = influence[:, mine.indices].tocsc()

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from neo4j import Session
-from scipy.stats import false_discovery_control
 
 from circuitbase.errors import InputError
+from circuitbase.graph.false_discovery import discovery_rates
 from circuitbase.graph.permutation import permutation_test
 from circuitbase.queries.circuit import MIN_PRESENCE, least_traces
 from circuitbase.queries.contrast import APART, SETTLED
@@ -123,7 +123,7 @@ def contrast_over_traces(
         permutations=options.permutations,
         seed=options.seed,
     )
-    q = false_discovery_control(np.clip(tested.p, 0.0, 1.0))
+    q = discovery_rates(tested.p)
     facts = unit_facts(session, [unit for source, target, _ in edges for unit in (source, target)])
     rows = [
         _edge(found, number, is_first, facts, p=float(tested.p[number]), q=float(q[number]))

@@ -15,6 +15,7 @@ from neo4j import SummaryCounters as Counters
 
 from circuitbase.ingest.managed import write
 from circuitbase.queries.discarding import discard_stale
+from circuitbase.queries.findings import forget_set, forget_traces
 from circuitbase.queries.lease import take_lease
 
 DELETE_BATCH = 20_000
@@ -122,6 +123,7 @@ def hide_traces(transaction: ManagedTransaction, traces: Sequence[str]) -> None:
     """
     prompts = transaction.run(LOCK_PROMPTS, traces=traces).single(strict=True)["prompts"]
     transaction.run(DELETE_ACTIVATIONS, traces=traces).consume()
+    forget_traces(transaction, traces)
     transaction.run(HIDE_TRACES, traces=traces).consume()
     transaction.run(DELETE_LONE_PROMPTS, prompts=prompts).consume()
 
@@ -131,6 +133,7 @@ def hide_set(transaction: ManagedTransaction, prompt_set: str) -> list[str] | No
 
     The caller holds the lease.
     """
+    forget_set(transaction, prompt_set)
     found = transaction.run(HIDE_SET, set=prompt_set).single()
     return None if found is None else list(found["rollups"])
 

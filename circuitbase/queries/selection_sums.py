@@ -37,11 +37,7 @@ def selection_sums(
 
     Raises InputError for more than `most_traces`, before anything is read.
     """
-    if len(selection.traces) > most_traces:
-        raise InputError(
-            f"{selection.name} has {len(selection.traces):,} traces, and at most {most_traces:,} are summed on the "
-            "fly; raise --most-traces, or put the prompts into a set of their own with --save-as"
-        )
+    check_size(selection, most_traces=most_traces)
     merged = MergedSums()
     batch: list[tuple[TraceColumns, ActiveFeatures]] = []
     for streamed in streamed_traces(session, store, selection, heard=heard):
@@ -52,6 +48,15 @@ def selection_sums(
     if batch:
         merged.add(rollup_sums(batch))
     return merged.total()
+
+
+def check_size(selection: Selection, *, most_traces: int) -> None:
+    """Raises InputError if a selection has more traces than are to be read one by one."""
+    if len(selection.traces) > most_traces:
+        raise InputError(
+            f"{selection.name} has {len(selection.traces):,} traces, and at most {most_traces:,} are summed on the "
+            "fly; raise --most-traces, or put the prompts into a set of their own with --save-as"
+        )
 
 
 class MergedSums:

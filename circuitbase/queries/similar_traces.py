@@ -6,10 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float64
 from neo4j import Session
-from scipy.sparse import csr_matrix
 
 from circuitbase.errors import InputError
-from circuitbase.graph.shared_influence import Clusters, clusters_of, likeness, minimum_sums
+from circuitbase.graph.shared_influence import (
+    Clusters,
+    InfluenceMatrix,
+    clusters_of,
+    likeness,
+    minimum_sums,
+)
 from circuitbase.queries.intervals import Interval, wilson
 from circuitbase.queries.observed_edges import Edge
 from circuitbase.queries.relabelling import Relabelling
@@ -33,7 +38,7 @@ class TraceInfluence:
 
     selection: Selection
     edges: tuple[Edge, ...]
-    influence: csr_matrix
+    influence: InfluenceMatrix
 
 
 @dataclass(frozen=True)
@@ -95,7 +100,7 @@ def trace_influence(
     indptr = np.concatenate([[0], np.cumsum([len(columns) for columns, _ in rows])])
     columns = np.concatenate([columns for columns, _ in rows]) if rows else np.zeros(0, dtype=np.int64)
     values = np.concatenate([values for _, values in rows]) if rows else np.zeros(0)
-    matrix = csr_matrix((values, columns, indptr), shape=(len(rows), max(1, len(place))))
+    matrix = InfluenceMatrix((values, columns, indptr), shape=(len(rows), max(1, len(place))))
     matrix.sort_indices()
     return TraceInfluence(selection, tuple(place), matrix)
 
@@ -142,7 +147,7 @@ def overlap(sets: Sequence[TraceInfluence]) -> Float64[np.ndarray, "set set"]:
         if found.edges:
             columns = [edges[edge] for edge in found.edges]
             means[row, columns] = np.asarray(found.influence.mean(axis=0)).ravel()[: len(columns)]
-    return likeness(csr_matrix(means))
+    return likeness(InfluenceMatrix(means))
 
 
 def _row(

@@ -1,5 +1,6 @@
-"""What people need to read a unit's id: its name, kind, layer and token."""
+"""What people need to read the id of a unit or a supernode: its name, kind, layer and token."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,12 +13,18 @@ UNWIND $units AS id
 MATCH (unit:Unit {id: id})
 RETURN unit.id AS id, unit.name AS name, unit.kind AS kind, unit.layer AS layer, unit.token AS token
 """
+_SUPERNODE_FACTS = """
+UNWIND $ids AS id
+MATCH (supernode:Supernode {id: id})-[:GROUPS]->(unit:Unit)
+RETURN supernode.id AS id, supernode.name AS name, min(unit.layer) AS layer
+"""
+_SUPERNODE_ID = re.compile("[0-9a-f]{64}")
 _BATCH = 10_000
 
 
 @dataclass(frozen=True)
 class UnitFacts:
-    """A unit as it is stored; `name` says its role too where ids were told apart by roles."""
+    """A unit, or a supernode as one, as it is stored; `name` says its role too where ids were told apart by roles."""
 
     name: str
     kind: str
@@ -46,4 +53,7 @@ def _stored(session: Session, units: list[str]) -> dict[str, UnitFacts]:
     for start in range(0, len(units), _BATCH):
         for row in session.run(_FACTS, units=units[start : start + _BATCH]).data():
             found[row["id"]] = UnitFacts(row["name"], row["kind"], row["layer"], row["token"])
+    supernodes = [unit for unit in units if _SUPERNODE_ID.fullmatch(unit)]
+    for row in session.run(_SUPERNODE_FACTS, ids=supernodes).data() if supernodes else ():
+        found[row["id"]] = UnitFacts(row["name"], "Supernode", row["layer"], None)
     return found

@@ -303,6 +303,7 @@ NODES: tuple[NodeLabel, ...] = (
             _p("configuration", "STRING", "id of the configuration of its traces"),
             _p("size", "INTEGER", "number of members"),
             _p("threshold", "FLOAT", "smallest likeness of two members that nobody put together"),
+            _p("min_presence", "FLOAT", "smallest fraction of the set's traces that hold a member"),
             _p("pinned", "BOOLEAN", "whether a person fixed its members"),
         ),
         key="id",

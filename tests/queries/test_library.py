@@ -16,7 +16,11 @@ from circuitbase.queries.motif_storing import store_motifs
 from circuitbase.queries.motifs import set_instances
 from circuitbase.queries.reading import run_read_only
 from circuitbase.queries.rollup import roll_up
-from circuitbase.queries.rollup_choice import choose_rollup
+from circuitbase.queries.rollup_choice import choose_rollup, choose_two_rollups
+from circuitbase.queries.subcircuit_storing import store_subcircuits
+from circuitbase.queries.subcircuits import SubcircuitOptions, subcircuits
+from circuitbase.queries.supernode_storing import store_supernodes
+from circuitbase.queries.supernodes import SupernodeOptions, supernodes_of
 from circuitbase.queries.unit_graphs import summed_trace_ids, unit_graphs
 from circuitbase.schema.cypher_names import undeclared_names
 from circuitbase.store.trace_store import TraceStore
@@ -104,6 +108,17 @@ def put_interventions(stored: StoredSets) -> None:
     store_interventions(stored.driver, model, [head, path], database="neo4j")
 
 
+def put_subcircuits_and_supernodes(stored: StoredSets) -> None:
+    """Stores what the traces of `capital-en` share, and its supernodes."""
+    options = SubcircuitOptions(min_support=3, top=3, budget=20)
+    with stored.driver.session() as session:
+        rollup, background = choose_two_rollups(session, "capital-en", "capital-fr", configuration=None)
+        shared = subcircuits(session, rollup, background, options=options)
+        groups = supernodes_of(session, rollup, options=SupernodeOptions(threshold=0.3))
+    store_subcircuits(stored.driver, shared, created_by="a test", database="neo4j")
+    store_supernodes(stored.driver, groups, database="neo4j")
+
+
 def test_there_are_at_least_ten_named_queries() -> None:
     assert len(library.names()) >= 10
 
@@ -120,6 +135,7 @@ def test_a_named_query_says_what_it_is_and_uses_each_of_its_parameters(name: str
 
 def test_named_queries_run_and_find_something_without_a_warning(stored_sets: StoredSets, tmp_path: Path) -> None:
     put_motifs(stored_sets)
+    put_subcircuits_and_supernodes(stored_sets)
     put_component_traces(stored_sets, tmp_path)
     put_prompt_with_an_answer(stored_sets)
     put_heads_with_a_role(stored_sets)
