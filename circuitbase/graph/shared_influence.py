@@ -6,6 +6,7 @@ circuits without a common edge; it is a metric's complement, so that linkage ove
 """
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float64, Int64
@@ -13,7 +14,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.sparse import csr_matrix
 from scipy.spatial.distance import squareform
 
-InfluenceMatrix = csr_matrix  # [trace, unit edge]
+InfluenceMatrix: TypeAlias = csr_matrix  # [trace, unit edge]
 
 MOST_CLUSTERS = 10
 LEAST_SILHOUETTE = 0.25  # up to which there is no substantial structure (Kaufman, Rousseeuw 1990)

@@ -20,6 +20,7 @@ from circuitbase.workers.following_queues import follow_queues
 from circuitbase.workers.leases import Held
 from circuitbase.workers.pending_rollups import take_idle
 from circuitbase.workers.presence import announce, leave
+from circuitbase.workers.seats import leave_seat
 from circuitbase.workers.worker_options import WorkerOptions
 
 TICK_SECONDS = 1.0
@@ -79,11 +80,11 @@ def _run(
     while not ended.wait(TICK_SECONDS):
         try:
             before, held = held, holding.look()
-            follow_queues(app, client, options, name=name)
+            kinds = follow_queues(app, client, options, name=name)
             leases.release(client, before - held)  # ended, unless its child died
             leases.renew(client, held - before)
             if ticks % RENEW_EVERY_TICKS == 0:
-                announce(client, options.queues, models=options.models)
+                announce(client, kinds, models=options.models)
                 leases.renew(client, held)
             if back_at is None:
                 back_at = time.monotonic()
@@ -100,6 +101,7 @@ def _run(
     with suppress(*LOST):  # then they end by themselves
         leases.release(client, held)
         leave(client, options.queues, models=options.models)
+        leave_seat(client)
 
 
 def held_messages() -> set[Held]:

@@ -54,8 +54,8 @@ def test_a_worker_begins_with_the_queues_there_are(settings: Settings, database:
         record_queues(client, [made_request()])
         assert first_queues(client, WorkerOptions(["trace"], models=("/models/tiny",))) == [trace_queue(made_request())]
     with redis_client("redis://127.0.0.1:1/0") as client:
-        assert first_queues(client, WorkerOptions(["trace", "ingest"])) == ["trace", "ingest"]
-        assert first_queues(client, WorkerOptions(["trace", "ingest"], models=("m",))) == ["ingest"]
+        assert first_queues(client, WorkerOptions(["trace", "ingest"])) == ["trace"]
+        assert first_queues(client, WorkerOptions(["trace", "ingest"], models=("m",))) == [NO_QUEUE]
 
 
 def test_a_worker_changes_the_model_once_for_jobs_that_came_in_turns(
