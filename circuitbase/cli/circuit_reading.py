@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from circuitbase.cli.reading import reading_session
-from circuitbase.cli.selecting import reading_bar, selection_of
+from circuitbase.cli.reading_bar import reading_bar_of
+from circuitbase.cli.selecting import selection_of
 from circuitbase.cli.unit_view import UnitView, sums_in_view, supernode_rows, view_of
 from circuitbase.settings import Settings
 
@@ -136,7 +137,7 @@ def _on_the_fly(
 def _sums(
     session: "Session", store: "TraceStore", selection: "Selection", asked: Asked, view: UnitView
 ) -> "tuple[RollupSums, Mapping[str, InnerSums]]":
-    with reading_bar("summing traces") as heard:
+    with reading_bar_of("summing traces") as heard:
         return sums_in_view(session, store, selection, view, heard=heard, most_traces=asked.most_traces)
 
 
@@ -158,7 +159,7 @@ def _with_the_rest(  # what both ways of reading a circuit have come to
 
     relabelling = view.relabelling
     shown = [(edge.source, edge.target, edge.port) for edge in found.edges[: asked.shown_edges]]
-    with reading_bar("following paths") as heard:
+    with reading_bar_of("following paths") as heard:
         paths = path_support(
             session,
             store,
@@ -171,14 +172,14 @@ def _with_the_rest(  # what both ways of reading a circuit have come to
     intervals: tuple[EdgeIntervals, ...] = ()
     coverage, halves = None, None
     if asked.bootstrap and shown:
-        with reading_bar("reading edges") as heard:
+        with reading_bar_of("reading edges") as heard:
             seen = observed_edges(session, store, selection, shown, relabelling=relabelling, heard=heard)
         intervals = edge_intervals(seen, selection.clusters, samples=asked.bootstrap)
     if asked.coverage:
         assert sums is not None
         coverage = coverage_of(sums, traces=len(selection.traces))
         candidates = _candidates(sums, traces=len(selection.traces), min_presence=asked.min_presence)
-        with reading_bar("comparing halves") as heard:
+        with reading_bar_of("comparing halves") as heard:
             seen = observed_edges(session, store, selection, candidates, relabelling=relabelling, heard=heard)
         halves = split_half(seen, selection.clusters, min_presence=asked.min_presence)
     if asked.save_as:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from circuitbase.cli.reading import reading_session
-from circuitbase.cli.selecting import reading_bar
+from circuitbase.cli.reading_bar import reading_bar_of
 from circuitbase.cli.unit_view import UnitView, sums_in_view, view_of
 from circuitbase.settings import Settings
 
@@ -55,7 +55,7 @@ def compared(settings: Settings, asked: AskedContrast) -> "tuple[Contrast, dict[
         else:
             sums = []
             for selection in _selections(session, asked):
-                with reading_bar(f"summing {selection.name}") as heard:
+                with reading_bar_of(f"summing {selection.name}") as heard:
                     most = asked.most_traces
                     made, _ = sums_in_view(session, store, selection, view, heard=heard, most_traces=most)
                 sums.append((selection, made))
@@ -78,7 +78,7 @@ def tested(settings: Settings, asked: AskedContrast) -> "tuple[TraceContrast, di
         match_length=asked.match_length,
         most_traces=asked.most_traces,
     )
-    with reading_session(settings, *asked.sets) as (_, session), reading_bar("reading traces") as heard:
+    with reading_session(settings, *asked.sets) as (_, session), reading_bar_of("reading traces") as heard:
         view = _view(session, asked)
         found = contrast_over_traces(
             session,

@@ -1,14 +1,13 @@
 """What `motifs` shows: types against the null model and instances that recur, printed, drawn and stored."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from circuitbase.cli.motif_rows import ENRICHMENT_COLUMNS, enrichment_rows, instance_columns, instance_rows
 from circuitbase.cli.output import chosen_format, show_rows
+from circuitbase.cli.reading_bar import reading_bar
 from circuitbase.settings import Settings
 
 if TYPE_CHECKING:
@@ -17,25 +16,8 @@ if TYPE_CHECKING:
     from circuitbase.graph.motifs.recurring import Recurring
     from circuitbase.queries.motifs import SetMotifs
     from circuitbase.queries.rollup_choice import ChosenRollup
-    from circuitbase.queries.unit_graphs import Progress
 
 LEVEL = 0.05
-
-
-@contextmanager
-def trace_bar() -> "Iterator[Progress]":
-    """Yields a callback that shows how many traces are done, on a terminal's standard error."""
-    from circuitbase.cli.job_bars import bars
-
-    with bars() as shown:
-        tasks: dict[str, Any] = {}
-
-        def show(doing: str, done: int, total: int) -> None:
-            if doing not in tasks:
-                tasks[doing] = shown.add_task(doing, total=total)
-            shown.update(tasks[doing], completed=done)
-
-        yield show
 
 
 def show_enrichment(found: "SetMotifs", *, output: str | None) -> None:
@@ -101,7 +83,7 @@ def stored(driver: "Driver", session: "Session", chosen: "ChosenRollup", found: 
     from circuitbase.queries.motif_storing import store_motifs
     from circuitbase.queries.unit_graphs import summed_trace_ids, unit_graphs
 
-    with trace_bar() as progress:
+    with reading_bar() as progress:
         traces = summed_trace_ids(session, chosen)
         where = occurrences(unit_graphs(session, traces, doing="occurrences", progress=progress), found.motifs)
     new = store_motifs(driver, chosen, where, created_by="circuitbase motifs", database=settings.neo4j_database)

@@ -5,9 +5,10 @@ from typing import Any
 
 import click
 
-from circuitbase.cli.motif_output import show_enrichment, show_instances, stored, trace_bar, write_plot
+from circuitbase.cli.motif_output import show_enrichment, show_instances, stored, write_plot
 from circuitbase.cli.output import output_options
 from circuitbase.cli.reading import reading_session
+from circuitbase.cli.reading_bar import reading_bar
 from circuitbase.errors import InputError
 from circuitbase.settings import load_settings
 
@@ -88,7 +89,7 @@ def motifs(  # noqa: PLR0913  # one parameter per option
         if chosen.traces == 1:
             click.echo(f"{prompt_set} has one trace, so nothing here says what recurs.", err=True)
         if type is not None:
-            with trace_bar() as progress:
+            with reading_bar() as progress:
                 listed = set_instances(
                     session, chosen, type, min_presence=min_presence, top=limit, min_size=min_size, progress=progress
                 )
@@ -96,7 +97,7 @@ def motifs(  # noqa: PLR0913  # one parameter per option
             if store:
                 click.echo(stored(driver, session, chosen, listed, settings), err=True)
             return
-        with trace_bar() as progress:
+        with reading_bar() as progress:
             found = set_motifs(
                 session,
                 chosen,

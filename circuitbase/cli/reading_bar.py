@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from circuitbase.queries.trace_stream import Progress
+    from circuitbase.queries.trace_streaming import Heard
 
 
 @contextmanager
@@ -22,3 +23,10 @@ def reading_bar() -> "Iterator[Progress]":
             shown.update(tasks[doing], completed=done, total=total)
 
         yield show
+
+
+@contextmanager
+def reading_bar_of(what: str) -> "Iterator[Heard]":
+    """Yields a callback for (how much is done, how much there is) of one thing."""
+    with reading_bar() as show:
+        yield lambda done, total: show(what, done, total)

@@ -1,8 +1,7 @@
-"""Options that choose traces, by labels of a set or by any Cypher, and the bar that shows how far reading them came."""
+"""Options that choose traces, by labels of a set or by any Cypher."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +10,6 @@ if TYPE_CHECKING:
     from neo4j import Driver, Session
 
     from circuitbase.queries.selection import Label, Selection
-    from circuitbase.queries.trace_streaming import Heard
 
 
 def label_value(text: str) -> "Label":
@@ -93,16 +91,3 @@ def selection_of(
         assert place is not None
         found = whole_set(session, choose_rollup(session, place, configuration=configuration))
     return labelled(found, **labels) if labels else found
-
-
-@contextmanager
-def reading_bar(what: str) -> "Iterator[Heard]":
-    """Yields what to tell (done, total) of the traces read; a bar on a terminal, nothing elsewhere."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)

@@ -6,7 +6,8 @@ import click
 
 from circuitbase.cli.output import chosen_format, output_options, show_rows
 from circuitbase.cli.reading import reading_session
-from circuitbase.cli.selecting import reading_bar, selecting_options, selection_of
+from circuitbase.cli.reading_bar import reading_bar_of
+from circuitbase.cli.selecting import selecting_options, selection_of
 from circuitbase.settings import load_settings
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def clusters(
             database=settings.neo4j_database,
         )
         check_most(selection.name, len(selection.traces), most_traces)
-        with reading_bar("reading traces") as heard:
+        with reading_bar_of("reading traces") as heard:
             influence = trace_influence(
                 session,
                 TraceStore(settings.store_url),
@@ -103,7 +104,7 @@ def similar(trace: str, prompt_set: str | None, by_role: bool, limit: int, outpu
     settings = load_settings()
     with reading_session(settings, *([prompt_set] if prompt_set else [])) as (driver, session):
         id, selection = traces_beside(driver, session, trace, prompt_set=prompt_set, database=settings.neo4j_database)
-        with reading_bar("reading traces") as heard:
+        with reading_bar_of("reading traces") as heard:
             influence = trace_influence(
                 session,
                 TraceStore(settings.store_url),
@@ -159,7 +160,7 @@ def overlap(prompt_sets: tuple[str, ...], by_role: bool, configuration: str | No
         sets = []
         for name in named:
             selection = whole_set(session, choose_rollup(session, name, configuration=configuration))
-            with reading_bar(f"reading {name}") as heard:
+            with reading_bar_of(f"reading {name}") as heard:
                 sets.append(
                     trace_influence(
                         session,
