@@ -30,6 +30,11 @@ def test_the_quickstart_prints_what_it_shows(working: Settings) -> None:
 
 
 @pytest.mark.timeout(900)
+def test_the_page_on_global_circuits_prints_what_it_shows(working: Settings) -> None:
+    check_examples("docs/circuits.md", at_least=8, here=False)
+
+
+@pytest.mark.timeout(900)
 def test_the_page_on_tracing_prints_what_it_shows() -> None:
     check_examples("docs/tracing.md", at_least=5)
 
