@@ -15,6 +15,7 @@ from circuitbase.settings import Settings
 if TYPE_CHECKING:
     from neo4j import Driver, Session
 
+    from circuitbase.evaluation.completed_edges import CompletedEdge
     from circuitbase.graph.coverage import Coverage
     from circuitbase.queries.circuit import GlobalCircuit
     from circuitbase.queries.circuit_paths import PathSupport
@@ -46,6 +47,7 @@ class Asked:
     configuration: str | None
     bootstrap: int | None
     coverage: bool
+    complete: tuple[str, str] | None
     all_paths: bool
     save_as: str | None
 
@@ -60,6 +62,7 @@ class ReadCircuit:
     intervals: "tuple[EdgeIntervals, ...]"
     coverage: "Coverage | None"
     halves: "SplitHalf | None"
+    completed: "tuple[CompletedEdge, ...]" = ()
     supernodes: tuple[dict[str, Any], ...] = ()
 
 
@@ -99,7 +102,7 @@ def _of_rollup(
         max_units=asked.most_units,
         max_edges=asked.most_edges,
     )
-    reads_all = asked.all_paths or asked.bootstrap or asked.coverage or asked.save_as
+    reads_all = asked.all_paths or asked.bootstrap or asked.coverage or asked.complete or asked.save_as
     selection = whole_set(session, chosen) if reads_all else part_of_set(session, chosen, most_traces=SAMPLED_TRACES)
     sums = _sums(session, store, selection, asked, UnitView())[0] if asked.coverage else None
     return _with_the_rest(driver, session, store, asked, settings, found, selection, sums, UnitView())
@@ -182,11 +185,26 @@ def _with_the_rest(  # what both ways of reading a circuit have come to
         with reading_bar_of("comparing halves") as heard:
             seen = observed_edges(session, store, selection, candidates, relabelling=relabelling, heard=heard)
         halves = split_half(seen, selection.clusters, min_presence=asked.min_presence)
+    completed = _completed(store, selection, shown, asked.complete) if asked.complete else ()
     if asked.save_as:
         _save(driver, selection, asked.save_as, settings)
     ends = [end for edge in found.edges for end in (edge.source, edge.target)]
     labels = {**labels_with_roles(session, [*(unit.id for unit in found.units), *ends]), **(view.labels or {})}
-    return ReadCircuit(found, labels, paths, intervals, coverage, halves)
+    return ReadCircuit(found, labels, paths, intervals, coverage, halves, completed)
+
+
+def _completed(
+    store: "TraceStore", selection: "Selection", shown: list[tuple[str, str, int]], places: tuple[str, str]
+) -> "tuple[CompletedEdge, ...]":
+    from circuitbase.cli.models import resolve_dictionary, resolve_model
+    from circuitbase.evaluation.completed_edges import completed_edges
+    from circuitbase.tracing.dictionaries import load_dictionary
+    from circuitbase.tracing.models import load_model
+
+    model = load_model(resolve_model(places[0]))
+    dictionary = load_dictionary(resolve_dictionary(places[1]), model=model)
+    with reading_bar_of("measuring edges again") as heard:
+        return completed_edges(store, selection, shown, model=model, dictionary=dictionary, heard=heard)
 
 
 def _candidates(sums: "RollupSums", *, traces: int, min_presence: float) -> list[tuple[str, str, int]]:

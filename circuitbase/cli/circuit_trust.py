@@ -8,6 +8,7 @@ from circuitbase.cli.output import chosen_format, show_rows
 
 if TYPE_CHECKING:
     from circuitbase.cli.circuit_reading import ReadCircuit
+    from circuitbase.evaluation.completed_edges import CompletedEdge
     from circuitbase.queries.circuit_reliability import EdgeIntervals
     from circuitbase.queries.intervals import Interval
 
@@ -35,9 +36,11 @@ def show_trust(found: "ReadCircuit", *, limit: int, output: str | None) -> None:
         for path in found.paths.found[:limit]
     ]
     intervals = [_interval_row(each, names) for each in found.intervals]
+    completed = [_completed_row(each, names) for each in found.completed]
     trust = _trust_row(found)
     if chosen_format(output) != "table":
         rows = [{"row": "path", **row} for row in paths] + [{"row": "interval", **row} for row in intervals]
+        rows += [{"row": "completed", **row} for row in completed]
         show_rows([*rows, *([{"row": "coverage", **trust}] if trust else [])], output=output)
         return
     share = found.paths.share_realised
@@ -49,6 +52,8 @@ def show_trust(found: "ReadCircuit", *, limit: int, output: str | None) -> None:
         show_rows(paths, output=output, title=f"Paths ({len(paths)} of {found.paths.realised}, by support)")
     if intervals:
         show_rows(intervals, output=output, title="95 % intervals of the edges, clusters resampled")
+    if completed:
+        show_rows(completed, output=output, title="Edges measured again, unpruned; 95 % intervals by cluster")
     for sentence in _sentences(found):
         click.echo(sentence)
 
@@ -62,6 +67,20 @@ def _interval_row(each: "EdgeIntervals", names: dict[str, str]) -> dict[str, Any
         "mean_influence": _text(each.mean_influence),
         "mean_share": _text(each.mean_share),
         "mean_weight": _text(each.mean_weight),
+    }
+
+
+def _completed_row(each: "CompletedEdge", names: dict[str, str]) -> dict[str, Any]:
+    source, target, _ = each.edge
+    return {
+        "source": names[source],
+        "target": names[target],
+        "traced": each.traced,
+        "active": each.active,
+        "kept": each.kept,
+        "mean_weight": _text(each.mean_weight),
+        "mean_share": _text(each.mean_share),
+        "sign_agreement": each.sign_agreement.value,
     }
 
 

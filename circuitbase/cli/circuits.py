@@ -48,6 +48,11 @@ PICTURE_UNITS, PICTURE_EDGES = 1000, 5000
     is_flag=True,
     help="Say how complete the circuit is: coverage, new edges to expect, agreement of halves; reads every trace.",
 )
+@click.option(
+    "--complete",
+    is_flag=True,
+    help="Measure the shown edges again in every trace, unpruned (needs --model).",
+)
 @click.option("--model", help="With --dictionary: add the virtual weight of each edge between features.")
 @click.option(
     "--dictionary", help="The dictionary that was traced: a folder, a hub id, or the name of a packaged model."
@@ -70,6 +75,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     configuration: str | None,
     bootstrap: int | None,
     coverage: bool,
+    complete: bool,
     model: str | None,
     dictionary: str | None,
     paths: bool,
@@ -84,7 +90,8 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     influence is over all traces, mean weight and share over those that have the edge. Below the edges are
     their paths, with the traces that realise both edges through the same trace node. The virtual weight of two
     features (--model, --dictionary) is what the one writes along what the other reads, whatever the prompt: a strong
-    edge with a small one comes through attention, a large one without an edge is interference.
+    edge with a small one comes through attention, a large one without an edge is interference. --complete shows what
+    pruning hid: an edge measured again is 0 only where one of its units is inactive.
 
     \b
     Examples:
@@ -106,6 +113,8 @@ def circuit(  # noqa: PLR0913  # one parameter per option
         return
     if (model is None) != (dictionary is None):
         raise click.UsageError("virtual weights need both --model and --dictionary")
+    if complete and (model is None or by_role or supernodes):
+        raise click.UsageError("--complete measures units themselves: it needs --model and --dictionary, and no groups")
     asked = Asked(
         prompt_set=prompt_set,
         cypher=cypher,
@@ -121,6 +130,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
         configuration=configuration,
         bootstrap=bootstrap,
         coverage=coverage,
+        complete=(model, dictionary) if complete and model is not None and dictionary is not None else None,
         all_paths=paths,
         save_as=save_as,
     )

@@ -140,6 +140,7 @@ def test_a_csv_of_a_circuit_has_one_header(pending_sets: Sets) -> None:
         ("circuit", "capital-en", "--traces", "MATCH (t:Trace) RETURN t"),
         ("circuit", "capital-en", "--as-cypher", "--by-role"),
         ("circuit", "capital-en", "--model", "atlas"),
+        ("circuit", "capital-en", "--complete"),
         ("circuit", "capital-en", "--where", "fr"),
         ("contrast", "capital-en"),
         ("contrast", "capital-en", "capital-fr", "--split", "a=b,c"),
