@@ -39,6 +39,7 @@ COMMANDS: dict[str, str] = {
     "clusters": "similarity",
     "similar": "similarity",
     "overlap": "similarity",
+    "consensus": "consensus",
     "patch": "patching",
     "scrub": "patching",
     "motifs": "motifs",
