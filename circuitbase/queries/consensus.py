@@ -28,8 +28,8 @@ class ConsensusEdge:
     """An edge that holds under at least one configuration; the tuples have a value for each of them.
 
     `kept` is the mean presence: s(e), the fraction of configurations that keep the edge, averaged over prompts.
-    `mean_influence` is over all traces of all configurations alike. `signs` has +, - or . (absent) for each, of the
-    mean weight.
+    `mean_influence` is the mean of each configuration's mean over its traces. `signs` has +, - or . (absent) for each,
+    of the mean weight.
     """
 
     edge: Edge
