@@ -40,6 +40,7 @@ COMMANDS: dict[str, str] = {
     "similar": "similarity",
     "overlap": "similarity",
     "consensus": "consensus",
+    "find": "finding",
     "patch": "patching",
     "scrub": "patching",
     "motifs": "motifs",
