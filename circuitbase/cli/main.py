@@ -41,6 +41,8 @@ COMMANDS: dict[str, str] = {
     "overlap": "similarity",
     "subcircuits": "subcircuits",
     "supernodes": "supernodes",
+    "consensus": "consensus",
+    "find": "finding",
     "patch": "patching",
     "scrub": "patching",
     "motifs": "motifs",
