@@ -6,7 +6,8 @@ import click
 
 from circuitbase.cli.output import output_options
 from circuitbase.cli.reading import reading_session
-from circuitbase.cli.selecting import reading_bar, selecting_options
+from circuitbase.cli.reading_bar import reading_bar_of
+from circuitbase.cli.selecting import selecting_options
 from circuitbase.settings import load_settings
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ def consensus(
         shown = [*found.core[:limit], *found.contingent[:limit]]
         agreement = None
         if per_prompt:
-            with reading_bar("comparing prompts") as heard:
+            with reading_bar_of("comparing prompts") as heard:
                 agreement = consensus_by_prompt(
                     session, store, selections, [each.edge for each in shown], relabelling=relabelling, heard=heard
                 )
@@ -98,7 +99,7 @@ def _counts(
 
     if selection.rollup is not None and relabelling is None:
         return RollupCounts(session, selection.rollup.id)
-    with reading_bar(f"summing {selection.configuration_name}") as heard:
+    with reading_bar_of(f"summing {selection.configuration_name}") as heard:
         return SummedCounts(
             selection_sums(session, store, selection, relabelling=relabelling, heard=heard, most_traces=most_traces)
         )
