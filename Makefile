@@ -2,6 +2,7 @@
 
 VENV ?= .venv
 ARGS ?=
+JOBS ?= 2
 BIN := $(VENV)/bin
 PYTHON := $(BIN)/python
 STAMP := $(VENV)/installed
@@ -21,8 +22,9 @@ help:
 demo: install
 	$(BIN)/circuitbase demo $(ARGS)
 
+# Files of tests run two at a time, each half with services of its own; JOBS=0 runs them one after the other.
 test: install
-	$(PYTHON) -m pytest $(ARGS)
+	$(PYTHON) -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 down:
 	@if [ -x $(BIN)/circuitbase ]; then $(BIN)/circuitbase down; else echo "Nothing is installed in $(VENV)"; fi
