@@ -13,9 +13,10 @@ from circuitbase.evaluation.planted_draws import correlated
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 
 MOST_PRESENT = 0.95
-NODES = (NodeKind.INPUT_TOKEN, NodeKind.FEATURE, NodeKind.LAYER_ERROR, NodeKind.OTHER_OUTPUT)
+LOST = 1.25  # so many more edges are chosen, since some go with nodes that lead nowhere
 
-_MIX = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
+_STEP = 0x9E3779B97F4A7C15
+_MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def feature_presence(size: DatabaseSize) -> Float64[np.ndarray, "layer feature"]
 def fired_features(
     size: DatabaseSize, presence: Float64[np.ndarray, "layer feature"], random: np.random.Generator
 ) -> Int64[np.ndarray, "firing column"]:
-    """Returns (layer, position, unit) of every firing of a trace, most of features that fire once; none at position 0."""
+    """Returns (layer, position, unit) of every firing of a trace, never at position 0."""
     layer, unit = np.nonzero(random.random(presence.shape) < presence)
     times = np.minimum(random.geometric(0.7, len(unit)), size.positions - 1)
     order = random.random((len(unit), size.positions - 1)).argsort(axis=1)
@@ -79,10 +80,8 @@ def presence_in_cluster(
     return correlated(presence, correlation, random)
 
 
-def strongest_edges(
-    nodes: NodeColumns, *, edges: int, seed: int, random: np.random.Generator
-) -> EdgeColumns:
-    """Returns so many edges from lower layers to features and outputs, never to an earlier position."""
+def strongest_edges(nodes: NodeColumns, *, edges: int, seed: int, random: np.random.Generator) -> EdgeColumns:
+    """Returns somewhat more edges, from lower layers to features and outputs, never to an earlier position."""
     code = unit_codes(nodes)
     sources = np.flatnonzero(~np.isin(nodes.kind, OUTPUT_KINDS) & (nodes.planted == 0))
     targets = np.flatnonzero(np.isin(nodes.kind, (NodeKind.FEATURE, *OUTPUT_KINDS)))
@@ -94,7 +93,8 @@ def strongest_edges(
     pair = _hashed(code[source] * np.uint64(3) + code[target] * np.uint64(7), seed)
     hub = _tail(_hashed(code, seed + 1))
     strength = _tail(pair) * hub[source] * hub[target] * random.uniform(0.5, 1.5, len(source))
-    kept = np.argpartition(-strength, edges)[:edges] if edges < len(strength) else np.arange(len(strength))
+    most = int(LOST * edges)
+    kept = np.argpartition(-strength, most)[:most] if most < len(strength) else np.arange(len(strength))
     sign = np.where(_hashed(_scrambled(code[source]) + code[target], seed) < 0.5, -1.0, 1.0)
     return EdgeColumns(source[kept], target[kept], (sign * strength)[kept])
 
@@ -122,14 +122,16 @@ def unit_codes(nodes: NodeColumns) -> np.ndarray:
 
 def _hashed(code: np.ndarray, seed: int) -> np.ndarray:
     """Returns uniform numbers in (0, 1)."""
-    return (_scrambled(code + np.uint64(seed) * _MIX[0]) >> np.uint64(11)).astype(np.float64) * 2.0**-53 + 2.0**-54
+    return (_scrambled(code + np.uint64(seed * _STEP % 2**64)) >> np.uint64(11)).astype(
+        np.float64
+    ) * 2.0**-53 + 2.0**-54
 
 
 def _scrambled(code: np.ndarray) -> np.ndarray:
     """Returns the output function of SplitMix64 (Steele, Lea, Flood 2014)."""
-    mixed = code + _MIX[0]
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[1]
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[2]
+    mixed = code + np.uint64(_STEP)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX[0]
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX[1]
     found: np.ndarray = mixed ^ (mixed >> np.uint64(31))
     return found
 

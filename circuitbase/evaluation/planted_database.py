@@ -51,9 +51,9 @@ class PlantedTrace:
 class PlantedDatabase:
     """Traces with planted mechanisms. Raises InputError if these have no room in a target or in the layers."""
 
-    size: DatabaseSize = DatabaseSize()
+    size: DatabaseSize = field(default_factory=DatabaseSize)
     mechanisms: tuple[Mechanism, ...] = field(default_factory=every_mechanism)
-    sampling: Sampling = Sampling()
+    sampling: Sampling = field(default_factory=Sampling)
 
     def __post_init__(self) -> None:
         deepest = max((layer for each in self.mechanisms for layer in each.layers.values()), default=0)
@@ -73,7 +73,7 @@ class PlantedDatabase:
     @cached_property
     def planted(self) -> Planted:
         """Returns the truth."""
-        dictionary, model = planted_dictionary(self.size, self._reserved), planted_model(self.size)
+        dictionary = planted_dictionary(self.size, self._reserved)
         ids = {
             (mechanism.name, unit): identity.feature(
                 dictionary.id, dictionary.site, layer, self._unit[mechanism.name, unit]
@@ -81,7 +81,7 @@ class PlantedDatabase:
             for mechanism in self.mechanisms
             for unit, layer in mechanism.layers.items()
         }
-        return planted_truth(self.mechanisms, ids, output=identity.role_output(model.id, _ROLE))
+        return planted_truth(self.mechanisms, ids, output=self._output)
 
     def draws(self) -> Iterator[DrawnTrace]:
         """Yields what is drawn for each trace, at a small part of the cost of the traces."""
@@ -91,14 +91,13 @@ class PlantedDatabase:
         """Returns the influence of the planted edges that a trace has."""
         found = {}
         ids = self.planted.unit
-        output = identity.role_output(planted_model(self.size).id, _ROLE)
         for mechanism, each in zip(self.mechanisms, drawn.mechanisms, strict=True):
             if each.form == NONE:
                 continue
             links = mechanism.forms[each.form].links
             for link, influence in zip(links, link_influence(links, each.shares), strict=True):
                 ends = [
-                    output if node == OUTPUT else ids[mechanism.name, unit_of(node)]
+                    self._output if node == OUTPUT else ids[mechanism.name, unit_of(node)]
                     for node in (link.source, link.target)
                 ]
                 found[ends[0], ends[1], 0] = influence
@@ -163,6 +162,10 @@ class PlantedDatabase:
             return None
         unit = unit_of(node)
         return mechanism.layers[unit], at[node.endswith(OTHER_NODE)], self._unit[mechanism.name, unit]
+
+    @cached_property
+    def _output(self) -> str:
+        return identity.role_output(planted_model(self.size).id, _ROLE)
 
     @cached_property
     def _unit(self) -> dict[tuple[str, str], int]:

@@ -58,7 +58,7 @@ class _ClusterEffect:
 
 def draws(mechanisms: Sequence[Mechanism], sampling: Sampling, *, traces: int, first: int = 0) -> Iterator[DrawnTrace]:
     """Yields what is drawn for each trace; a trace's number alone decides, not which are drawn before it."""
-    cluster, effects = NONE, ()
+    cluster, effects = NONE, tuple[_ClusterEffect, ...]()
     for number in range(first, first + traces):
         if number // sampling.per_cluster != cluster:
             cluster = number // sampling.per_cluster

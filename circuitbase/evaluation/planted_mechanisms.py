@@ -44,7 +44,7 @@ def unit_of(node: str) -> str:
 
 def subcircuit(*, presence: float = 0.6) -> Mechanism:
     """Returns a → b → c → output with a → c beside it, all in the same traces through the same nodes."""
-    links = (_link("a", "b", 0.5), _link("b", "c", 0.5), _link("a", "c", 0.2), _link("c", OUTPUT, 0.1))
+    links = (_link("a", "b", 0.5), _link("b", "c", 0.4), _link("a", "c", 0.15), _link("c", OUTPUT, 0.1))
     return Mechanism("subcircuit", {"a": 0, "b": 1, "c": 2}, (Form((presence, presence), links),))
 
 

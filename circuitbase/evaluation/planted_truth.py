@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import fsum
 
 from circuitbase.evaluation.planted_mechanisms import OUTPUT, Form, Link, Mechanism, unit_of
 from circuitbase.queries.observed_edges import Edge
@@ -67,21 +68,22 @@ def planted_truth(mechanisms: Sequence[Mechanism], units: Mapping[tuple[str, str
 
 def link_influence(links: Sequence[Link], shares: Sequence[float]) -> list[float]:
     """Returns the influence of each link on an output of weight 1: its share times what its target passes on."""
-    passed: dict[str, float] = {OUTPUT: 1.0}
-
-    def through(node: str) -> float:
-        if node not in passed:
-            passed[node] = sum(
-                share * through(link.target) for link, share in zip(links, shares, strict=True) if link.source == node
-            )
-        return passed[node]
-
-    return [share * through(link.target) for link, share in zip(links, shares, strict=True)]
+    return [share * _passed_on(link.target, links, shares) for link, share in zip(links, shares, strict=True)]
 
 
 def unit_edge(link: Link, ids: Mapping[str, str]) -> Edge:
     """Returns the unit edge of a link."""
     return ids[unit_of(link.source)], ids[unit_of(link.target)], 0
+
+
+def _passed_on(node: str, links: Sequence[Link], shares: Sequence[float]) -> float:
+    if node == OUTPUT:
+        return 1.0
+    return fsum(
+        share * _passed_on(link.target, links, shares)
+        for link, share in zip(links, shares, strict=True)
+        if link.source == node
+    )
 
 
 def _edges(mechanism: Mechanism, ids: Mapping[str, str]) -> list[PlantedEdge]:
@@ -105,7 +107,7 @@ def _paths(mechanism: Mechanism, ids: Mapping[str, str]) -> list[PlantedPath]:
             mechanism.name,
             first,
             second,
-            sum(sum(form.probability) / 2 for form in mechanism.forms if _realises(form, ids, first, second)),
+            fsum(sum(form.probability) / 2 for form in mechanism.forms if _realises(form, ids, first, second)),
         )
         for first, second in product(edges, edges)
         if first[1] == second[0]
