@@ -7,14 +7,16 @@ their units are there together. Hubs and strong pairs are heavy-tailed, and each
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64, UInt64
 
 from circuitbase.evaluation.planted_draws import correlated
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
 
+D_VOCAB = 20_000
 MOST_PRESENT = 0.95
 LOST = 1.25  # so many more edges are chosen, since some go with nodes that lead nowhere
 
+_COMMON = 500  # tokens
 _STEP = 0x9E3779B97F4A7C15
 _MIX = (np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB))
 
@@ -80,6 +82,34 @@ def presence_in_cluster(
     return correlated(presence, correlation, random)
 
 
+def drawn_tokens(number: int, random: np.random.Generator) -> list[int]:
+    """Returns common tokens, and at the last two positions any, so that hardly two prompts are equal."""
+    common = np.minimum(random.zipf(1.3, number), _COMMON)
+    rare = random.integers(_COMMON + 1, D_VOCAB, 2)
+    return [*common[:-2].tolist(), *rare.tolist()]
+
+
+def node_columns(
+    size: DatabaseSize,
+    tokens: tuple[int, ...],
+    traced: Int64[np.ndarray, "firing column"],
+    planted: Int64[np.ndarray, "node column"],
+) -> NodeColumns:
+    """Returns nodes of tokens, of features (rows of layer, position, unit), of every error and of the one output."""
+    features = np.concatenate([np.column_stack([traced, np.zeros(len(traced))]), np.insert(planted, 3, 1, axis=1)])
+    features = features[np.lexsort(features.T[2::-1])]
+    layer, position = np.divmod(np.arange(size.layers * (size.positions - 1)), size.positions - 1)
+    zeros = np.zeros_like(layer)
+    blocks = [
+        (NodeKind.INPUT_TOKEN, [[-1, at, token, 0] for at, token in enumerate(tokens)]),
+        (NodeKind.FEATURE, features),
+        (NodeKind.LAYER_ERROR, np.column_stack([layer, position + 1, zeros, zeros])),
+        (NodeKind.OTHER_OUTPUT, [[size.layers, size.positions - 1, 0, 0]]),
+    ]
+    rows = np.concatenate([np.insert(np.asarray(rows), 0, int(kind), axis=1) for kind, rows in blocks]).astype(np.int64)
+    return NodeColumns(*rows.T)
+
+
 def strongest_edges(nodes: NodeColumns, *, edges: int, seed: int, random: np.random.Generator) -> EdgeColumns:
     """Returns somewhat more edges, from lower layers to features and outputs, never to an earlier position."""
     code = unit_codes(nodes)
@@ -99,7 +129,7 @@ def strongest_edges(nodes: NodeColumns, *, edges: int, seed: int, random: np.ran
     return EdgeColumns(source[kept], target[kept], (sign * strength)[kept])
 
 
-def connected(nodes: NodeColumns, edges: EdgeColumns) -> np.ndarray:
+def connected(nodes: NodeColumns, edges: EdgeColumns) -> Bool[np.ndarray, " node"]:
     """Returns which nodes stay when features and errors without out-edge, and features without in-edge, go."""
     kept = np.ones(len(nodes.kind), dtype=bool)
     needs_out = np.isin(nodes.kind, (NodeKind.FEATURE, NodeKind.LAYER_ERROR)) & (nodes.planted == 0)
@@ -114,7 +144,7 @@ def connected(nodes: NodeColumns, edges: EdgeColumns) -> np.ndarray:
         kept = now
 
 
-def unit_codes(nodes: NodeColumns) -> np.ndarray:
+def unit_codes(nodes: NodeColumns) -> UInt64[np.ndarray, " node"]:
     """Returns a number for each node's unit, equal in every trace."""
     found: np.ndarray = ((nodes.kind * 1_000 + nodes.layer + 1) * 10_000_000 + nodes.unit).astype(np.uint64)
     return found

@@ -1,30 +1,17 @@
-"""From drawn nodes and edges to a valid trace: weights of given shares, accounts that close, influences, metadata."""
+"""From drawn nodes and edges to a valid trace: weights of given shares, accounts that close, influences."""
 
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int64
 
 from circuitbase.evaluation.background_graph import DatabaseSize, EdgeColumns, NodeColumns
+from circuitbase.evaluation.planted_identities import planted_metadata
 from circuitbase.graph.attribution_graph import ARRAY_DTYPES, AttributionGraph
 from circuitbase.graph.influence import absolute_input, edge_influence, input_share, node_influence
 from circuitbase.graph.scores import graph_scores
-from circuitbase.graph.trace import (
-    Counts,
-    DictionaryIdentity,
-    Facts,
-    ModelIdentity,
-    Scores,
-    Target,
-    Trace,
-    TracedPrompt,
-    TraceMetadata,
-)
-from circuitbase.schema.identity import sha256
+from circuitbase.graph.trace import Trace
 from circuitbase.schema.kinds import OUTPUT_KINDS, NodeKind
-from circuitbase.tracing.options import TRACER_VERSION, RoleTarget, TraceOptions
-
-ANSWER, DISTRACTOR = 3, 4
-D_VOCAB = 20_000
 
 
 @dataclass(frozen=True)
@@ -36,44 +23,15 @@ class UnfinishedTrace:
 
     size: DatabaseSize
     reserved: int
-    role: str
     tokens: tuple[int, ...]
-    fired: np.ndarray
+    fired: Int64[np.ndarray, "firing column"]
     nodes: NodeColumns
-    kept: np.ndarray
+    kept: Bool[np.ndarray, " node"]
     edges: EdgeColumns
-    planted_source: np.ndarray
-    planted_target: np.ndarray
-    planted_share: np.ndarray
+    planted_source: Int64[np.ndarray, " planted"]
+    planted_target: Int64[np.ndarray, " planted"]
+    planted_share: Float64[np.ndarray, " planted"]
     background: float
-
-
-def planted_model(size: DatabaseSize) -> ModelIdentity:
-    """Returns the identity of a model that does not exist."""
-    return ModelIdentity(
-        name="planted",
-        digest=sha256(["planted model", size.layers]),
-        tokenizer_digest=sha256("planted tokenizer"),
-        architecture="GPT2LMHeadModel",
-        revision=None,
-        n_layers=size.layers,
-        d_model=16,
-        d_vocab=D_VOCAB,
-    )
-
-
-def planted_dictionary(size: DatabaseSize, reserved: int) -> DictionaryIdentity:
-    """Returns the identity of its dictionary, whose last `reserved` features are planted."""
-    n_features = size.features + reserved
-    return DictionaryIdentity(
-        name="tc",
-        digest=sha256(["planted dictionary", n_features]),
-        model=planted_model(size).id,
-        kind="transcoder_set",
-        site="mlp",
-        activation="jumprelu",
-        n_features=n_features,
-    )
 
 
 def finished_trace(found: UnfinishedTrace, random: np.random.Generator) -> Trace:
@@ -115,7 +73,16 @@ def finished_trace(found: UnfinishedTrace, random: np.random.Generator) -> Trace
             }
         )
     )
-    return Trace(metadata=_metadata(found, graph, w), graph=graph)
+    columns = (graph.node_kind, graph.edge_source, graph.edge_target, graph.edge_weight, w)
+    metadata = planted_metadata(
+        graph,
+        size=found.size,
+        reserved=found.reserved,
+        tokens=found.tokens,
+        scores=graph_scores(*columns, total=graph.node_absolute_input.astype(np.float64)),
+        violation=_violation(graph),
+    )
+    return Trace(metadata=metadata, graph=graph)
 
 
 def _is_target(kind: np.ndarray) -> np.ndarray:
@@ -157,56 +124,6 @@ def _typed(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: np.asarray(arrays[name]).astype(dtype) for name, dtype in ARRAY_DTYPES.items()}
 
 
-def _metadata(found: UnfinishedTrace, graph: AttributionGraph, w: np.ndarray) -> TraceMetadata:
-    role = RoleTarget(role=found.role, token=ANSWER, minus=DISTRACTOR)
-    options = TraceOptions(target="roles")
-    columns = (graph.node_kind, graph.edge_source, graph.edge_target, graph.edge_weight, w)
-    scores = graph_scores(*columns, total=graph.node_absolute_input.astype(np.float64))
-    strings = tuple(_token_string(token) for token in found.tokens)
-    return TraceMetadata(
-        kind="features",
-        model=planted_model(found.size),
-        dictionary=planted_dictionary(found.size, found.reserved),
-        prompt=TracedPrompt(
-            text="".join(strings[1:]), token_ids=found.tokens, token_strings=strings, positions_without_nodes=(0,)
-        ),
-        request=options.request((role,)),
-        options=options.numeric(),
-        dtype=options.dtype,
-        tracer_version=TRACER_VERSION,
-        targets=(
-            Target(
-                kind="role",
-                token=ANSWER,
-                token_string=_token_string(ANSWER),
-                minus=DISTRACTOR,
-                minus_string=_token_string(DISTRACTOR),
-                role=found.role,
-                probability=0.75,
-                weight=1.0,
-            ),
-        ),
-        target_tokens=((ANSWER, DISTRACTOR),),
-        scores=Scores(
-            replacement=scores.replacement,
-            completeness=scores.completeness,
-            pruned_replacement=scores.replacement,
-            pruned_completeness=scores.completeness,
-            account_violation=0.0,
-            stored_account_violation=_violation(graph),
-        ),
-        counts=Counts(nodes=graph.n_nodes, edges=graph.n_edges, active_features=len(graph.active_unit)),
-        facts=Facts(
-            top_token=ANSWER,
-            top_token_string=_token_string(ANSWER),
-            top_probability=0.75,
-            answer_rank=1,
-            correct=True,
-            logit_difference=1.5,
-        ),
-    )
-
-
 def _violation(graph: AttributionGraph) -> float:
     """Returns the largest |Σ weight + rest + bias_effect − preactivation| over Σ|A| + |bias_effect|."""
     stored = np.bincount(graph.edge_target, weights=graph.edge_weight.astype(np.float64), minlength=graph.n_nodes)
@@ -215,7 +132,3 @@ def _violation(graph: AttributionGraph) -> float:
         for column in (graph.node_rest, graph.node_bias_effect, graph.node_preactivation, graph.node_absolute_input)
     )
     return float(np.nanmax(np.abs(stored + rest + bias - preactivation) / (total + np.abs(bias))))
-
-
-def _token_string(token: int) -> str:
-    return "<bos>" if token == 0 else f" word{token}"

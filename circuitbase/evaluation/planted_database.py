@@ -13,28 +13,25 @@ import numpy as np
 from circuitbase.errors import InputError
 from circuitbase.evaluation.background_graph import (
     DatabaseSize,
-    NodeColumns,
     connected,
+    drawn_tokens,
     feature_presence,
     fired_features,
+    node_columns,
     presence_in_cluster,
     strongest_edges,
 )
-from circuitbase.evaluation.closed_accounts import UnfinishedTrace, finished_trace, planted_dictionary, planted_model
+from circuitbase.evaluation.closed_accounts import UnfinishedTrace, finished_trace
 from circuitbase.evaluation.planted_draws import NONE, DrawnTrace, Sampling, draws
+from circuitbase.evaluation.planted_identities import ROLE, planted_dictionary, planted_model
 from circuitbase.evaluation.planted_mechanisms import OTHER_NODE, OUTPUT, Mechanism, every_mechanism, unit_of
 from circuitbase.evaluation.planted_truth import LABELS, Planted, link_influence, planted_truth
 from circuitbase.graph.trace import Trace
 from circuitbase.queries.observed_edges import Edge
 from circuitbase.schema import identity
-from circuitbase.schema.kinds import NodeKind
 
 BACKGROUND = 0.15  # of each target's input; the rest of it is planted or was pruned
 PRUNED = 1 / 3  # of the firings have no node
-
-_VOCABULARY = 20_000
-_COMMON = 500
-_ROLE = "answer-distractor"
 
 
 @dataclass(frozen=True)
@@ -120,8 +117,8 @@ class PlantedDatabase:
         fired = fired_features(self.size, presence, random)
         traced = fired[random.random(len(fired)) > PRUNED]
         planted, links = self._planted_nodes(drawn, random)
-        tokens = (0, *_drawn_tokens(self.size.positions - 1, random))
-        nodes = _nodes(self.size, tokens, traced, planted)
+        tokens = (0, *drawn_tokens(self.size.positions - 1, random))
+        nodes = node_columns(self.size, tokens, traced, planted)
         edges = strongest_edges(nodes, edges=self.size.edges, seed=self.sampling.seed, random=random)
         kept = connected(nodes, edges)
         place = {key: row for row, key in enumerate(zip(nodes.layer, nodes.position, nodes.unit, strict=True))}
@@ -130,7 +127,6 @@ class PlantedDatabase:
         unfinished = UnfinishedTrace(
             size=self.size,
             reserved=self._reserved,
-            role=_ROLE,
             tokens=tokens,
             fired=np.concatenate([fired, planted]),
             nodes=nodes,
@@ -165,7 +161,7 @@ class PlantedDatabase:
 
     @cached_property
     def _output(self) -> str:
-        return identity.role_output(planted_model(self.size).id, _ROLE)
+        return identity.role_output(planted_model(self.size).id, ROLE)
 
     @cached_property
     def _unit(self) -> dict[tuple[str, str], int]:
@@ -191,25 +187,3 @@ class PlantedDatabase:
                         yield total
             of_output += max(into_output)
         yield of_output
-
-
-def _drawn_tokens(number: int, random: np.random.Generator) -> list[int]:
-    """Returns common tokens, and at the last two positions any, so that hardly two prompts are equal."""
-    common = np.minimum(random.zipf(1.3, number), _COMMON)
-    rare = random.integers(_COMMON + 1, _VOCABULARY, 2)
-    return [*common[:-2].tolist(), *rare.tolist()]
-
-
-def _nodes(size: DatabaseSize, tokens: tuple[int, ...], traced: np.ndarray, planted: np.ndarray) -> NodeColumns:
-    features = np.concatenate([np.column_stack([traced, np.zeros(len(traced))]), np.insert(planted, 3, 1, axis=1)])
-    features = features[np.lexsort(features.T[2::-1])]
-    layer, position = np.divmod(np.arange(size.layers * (size.positions - 1)), size.positions - 1)
-    zeros = np.zeros_like(layer)
-    blocks = [
-        (NodeKind.INPUT_TOKEN, [[-1, at, token, 0] for at, token in enumerate(tokens)]),
-        (NodeKind.FEATURE, features),
-        (NodeKind.LAYER_ERROR, np.column_stack([layer, position + 1, zeros, zeros])),
-        (NodeKind.OTHER_OUTPUT, [[size.layers, size.positions - 1, 0, 0]]),
-    ]
-    rows = np.concatenate([np.insert(np.asarray(rows), 0, int(kind), axis=1) for kind, rows in blocks]).astype(np.int64)
-    return NodeColumns(*rows.T)

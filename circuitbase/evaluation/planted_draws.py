@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from jaxtyping import Float64
 
 from circuitbase.evaluation.planted_mechanisms import Mechanism
 
@@ -73,7 +74,9 @@ def draws(mechanisms: Sequence[Mechanism], sampling: Sampling, *, traces: int, f
         yield DrawnTrace(number, cluster, label, found)
 
 
-def correlated(mean: np.ndarray, correlation: float, random: np.random.Generator) -> np.ndarray:
+def correlated(
+    mean: Float64[np.ndarray, "*axis"], correlation: float, random: np.random.Generator
+) -> Float64[np.ndarray, "*axis"]:
     """Returns probabilities of one cluster around their means, so that firings within it correlate so much."""
     if correlation == 0:
         return mean
