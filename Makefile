@@ -9,7 +9,7 @@ STAMP := $(VENV)/installed
 UV := UV_NATIVE_TLS=1 $(BIN)/uv pip install --quiet --python $(PYTHON)
 
 .PHONY: help install java demo test down lint format types docs atlas bench \
-	bench-attribution bench-components bench-jobs bench-chaos
+	bench-attribution bench-components bench-jobs bench-chaos bench-circuits
 
 help:
 	@echo "make demo     install, start services, trace the packaged prompts, show what they share"
@@ -17,7 +17,7 @@ help:
 	@echo "make down     stop what make demo started"
 	@echo "make install  $(VENV) with everything, Neo4j fetched and verified"
 	@echo "make lint, format, types, docs, atlas    for those who change the code"
-	@echo "make bench, bench-attribution, bench-components, bench-jobs, bench-chaos    what is measured"
+	@echo "make bench, bench-attribution, bench-components, bench-jobs, bench-chaos, bench-circuits    what is measured"
 
 demo: install
 	$(BIN)/circuitbase demo $(ARGS)
@@ -84,6 +84,9 @@ bench-components: install
 
 bench-chaos: install
 	$(PYTHON) bench/chaos.py $(ARGS)
+
+bench-circuits: install
+	$(PYTHON) bench/global_circuits.py $(ARGS)
 
 # Beside circuit-tracer, which it installs into an environment of its own.
 bench-attribution: install
