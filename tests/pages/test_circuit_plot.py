@@ -9,7 +9,8 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from circuitbase.pages.circuit_drawing import CircuitDrawing
-from circuitbase.pages.circuit_plot import DOTS_PER_INCH, circuit_figure, circuit_png
+from circuitbase.pages.circuit_plot import circuit_figure, circuit_png
+from circuitbase.pages.picture_bytes import DOTS_PER_INCH
 from circuitbase.pages.plot_legend import NEGATIVE, POSITIVE
 from tests.pages.drawings import ROW_NAMES, crowded_drawing, drawn_edge, drawn_unit
 
