@@ -12,8 +12,8 @@ from circuitbase.pages.picture_text import write_line
 from circuitbase.pages.plot_legend import is_crowded, legend_entries
 
 SIZE = 7.5  # points
-NOTE_LINE, LEGEND_LINE, ABOVE, BELOW = 0.15, 0.185, 0.09, 0.09  # inches
-HANDLE, GAP = 0.3, 0.14  # inches of a legend entry beside its text
+NOTE_LINE, LEGEND_LINE, ABOVE, BETWEEN, BELOW = 0.15, 0.185, 0.09, 0.05, 0.09  # inches
+HANDLE, GAP = 0.37, 0.14  # inches of a legend entry beside its text
 KEY = (
     "Effects run upwards. Node area and edge width: mean influence. Bold: commonest tokens where a feature peaks; "
     "below, its name and the share of traces with it."
@@ -38,7 +38,7 @@ def foot_of(drawing: CircuitDrawing, *, width: float) -> Foot:
     entries = legend_entries(drawing)
     columns = _legend_columns([str(entry.get_label()) for entry in entries], width=width)
     legend_lines = -(-len(entries) // columns)
-    height = ABOVE + NOTE_LINE * len(note) + LEGEND_LINE * legend_lines + BELOW
+    height = ABOVE + NOTE_LINE * len(note) + BETWEEN + LEGEND_LINE * legend_lines + BELOW
     whole = round(height * DOTS_PER_INCH) / DOTS_PER_INCH
     return Foot(note=tuple(note), entries=tuple(entries), legend_columns=columns, height=whole)
 
@@ -50,13 +50,13 @@ def draw_foot(axes: Axes, foot: Foot, *, left: float) -> None:
     axes.legend(
         handles=list(foot.entries),
         loc="upper left",
-        bbox_to_anchor=(left, -ABOVE - NOTE_LINE * len(foot.note)),
+        bbox_to_anchor=(left, -ABOVE - NOTE_LINE * len(foot.note) - BETWEEN),
         bbox_transform=axes.transData,
         ncols=foot.legend_columns,
         frameon=False,
         prop={"family": FAMILY, "size": SIZE},
-        handlelength=1.6,
-        handletextpad=0.6,
+        handlelength=2.4,
+        handletextpad=0.8,
         columnspacing=1.3,
         labelspacing=0.45,
         borderpad=0.2,

@@ -5,12 +5,17 @@ from circuitbase.queries.intervals import Interval
 
 
 def unit_numbers(unit: CircuitUnit) -> tuple[tuple[str, str], ...]:
-    """Returns (name, value) of each number of a unit."""
-    return (
+    """Returns (name, value) of each number of a unit; tokens, outputs and errors have no activation."""
+    numbers = (
         ("presence", _share(unit.presence)),
         ("traces with it after pruning", f"{unit.traced}"),
-        ("traces where it is active", f"{unit.active_traces}"),
         ("mean influence", f"{unit.mean_influence:.3g} ± {unit.influence_deviation:.2g}"),
+    )
+    if not unit.active_traces:
+        return numbers
+    return (
+        *numbers,
+        ("traces where it is active", f"{unit.active_traces}"),
         ("mean activation where active", f"{unit.mean_activation:.3g}"),
     )
 
