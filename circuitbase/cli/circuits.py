@@ -125,8 +125,10 @@ def circuit(  # noqa: PLR0913  # one parameter per option
         raise click.UsageError("name a prompt SET, or give --traces with a Cypher that returns traces")
     if plot_units is not None and plot is None:
         raise click.UsageError("--plot-units says how much --plot draws, so it needs --plot")
+    if as_cypher and (plot or plot_presence):
+        raise click.UsageError("--as-cypher prints a query and reads nothing, so there is nothing to plot")
     if as_cypher:
-        if prompt_set is None or labels or by_role or plot or plot_presence:
+        if prompt_set is None or labels or by_role:
             raise click.UsageError("--as-cypher gives the circuit of a whole SET; leave out the other choices")
         click.echo(circuit_cypher(prompt_set, min_presence=min_presence, limit=limit))
         return
