@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["token", "feature", "head", "mlp", "error", "output"]
+Role = Literal["token", "feature", "supernode", "head", "mlp", "error", "output"]
 
 
 @dataclass(frozen=True)

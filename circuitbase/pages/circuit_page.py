@@ -5,8 +5,9 @@ from html import escape
 from importlib.resources import files
 
 from circuitbase.pages.circuit_drawing import CircuitDrawing, DrawnUnit
+from circuitbase.pages.circuit_foot import CROWDED_KEY
 from circuitbase.pages.circuit_svg import circuit_svg
-from circuitbase.pages.plot_legend import FILL, ROLE_NAMES
+from circuitbase.pages.plot_legend import FILL, ROLE_NAMES, is_crowded
 
 # nothing is loaded from anywhere, which a reader's browser holds the page to
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
@@ -117,5 +118,6 @@ def _place(drawing: CircuitDrawing, unit: DrawnUnit) -> str:
 def _legend(drawing: CircuitDrawing) -> str:
     drawn = {unit.role for unit in drawing.units}
     roles = [f'<span><i class="{role}"></i>{escape(ROLE_NAMES[role])}</span>' for role in FILL if role in drawn]
+    key = _KEY + (CROWDED_KEY if is_crowded(drawing.edges) else "")
     signs = ["<span><b></b>raises its target</span>", '<span><b class="lowers"></b>lowers its target</span>']
-    return "\n".join([*roles, *signs, f"<span>{escape(_KEY)}</span>"])
+    return "\n".join([*roles, *signs, f"<span>{escape(key)}</span>"])

@@ -12,6 +12,7 @@ from circuitbase.queries.relabelling import unit_and_role
 MAX_UNITS, MAX_EDGES = 30, 60
 _ROLES: dict[str, Role] = {
     "InputToken": "token",
+    "Supernode": "supernode",
     "LayerError": "error",
     "Head": "head",
     "AttentionLink": "head",

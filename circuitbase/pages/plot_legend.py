@@ -11,6 +11,7 @@ OUTLINE, NEUTRAL = "#333333", "#555555"
 FILL: dict[Role, str] = {
     "token": "#f2c14e",
     "feature": "#7fb7be",
+    "supernode": "#3f8f99",
     "head": "#9db2f0",
     "mlp": "#c9a3d4",
     "error": "#b8b8b8",
@@ -19,6 +20,7 @@ FILL: dict[Role, str] = {
 ROLE_NAMES: dict[Role, str] = {
     "token": "input token",
     "feature": "feature",
+    "supernode": "supernode",
     "head": "attention head",
     "mlp": "MLP or neuron",
     "error": "reconstruction error",
@@ -28,7 +30,7 @@ THINNEST, THICKEST = 0.7, 6.0  # points
 MANY_EDGES = 100
 
 
-DASHES = (0, (3.2, 1.1))  # of edges that lower their target, in widths of the line
+DASHES = (0.0, (3.2, 1.1))  # of edges that lower their target, in widths of the line
 
 
 def line_width(influence: float, largest: float) -> float:
@@ -85,5 +87,7 @@ def _node(label: str, fill: str, marker: str) -> Line2D:
 
 
 def _line(label: str, color: str, width: float, *, alpha: float = 1.0, dashed: bool = False) -> Line2D:
-    style = DASHES if dashed else "solid"
-    return Line2D([], [], color=color, linewidth=width, alpha=alpha, label=label, linestyle=style)
+    line = Line2D([], [], color=color, linewidth=width, alpha=alpha, label=label)
+    if dashed:
+        line.set_linestyle(DASHES)
+    return line

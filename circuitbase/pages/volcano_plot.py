@@ -35,14 +35,13 @@ def volcano_figure(found: TraceContrast, labels: Mapping[str, str], *, rate: flo
     """
     drawn = [edge for edge in found.edges if edge.effect is not None]
     discoveries = [edge for edge in drawn if edge.q <= rate]
-    said = {side: _said(discoveries, side) for side in ("left", "right")}
-    n_said = sum(len(each) for each in said.values())
+    left, right = _said(discoveries, "left"), _said(discoveries, "right")
     first, second = found.first.name, found.second.name
     figure, axes = scatter_frame(
         title=f"Contrast of {first} and {second}: edges that differ",
         subtitle=f"{found.first.configuration_name} · {len(found.first.traces)} against {len(found.second.traces)} "
         f"traces · {len(discoveries):,} of {len(drawn):,} edges differ at a false-discovery rate of {rate:g}, "
-        f"{n_said} labelled",
+        f"{len(left) + len(right)} labelled",
         note=f"q: p of {found.permutations:,} permutations over clusters, after Benjamini-Hochberg. "
         f"{len(found.edges) - len(drawn):,} edges without spread are not drawn.",
         x_name=f"Hedges' g of the edge's share (above 0: more in {_short(first)})",
@@ -51,10 +50,9 @@ def volcano_figure(found: TraceContrast, labels: Mapping[str, str], *, rate: flo
     _draw_axes(axes, drawn, rate=rate)
     for edge in sorted(drawn, key=lambda edge: -edge.q):
         _draw_point(axes, edge, rate=rate)
-    for side, chosen in said.items():
-        placed = [_label(edge, labels) for edge in chosen]
-        at = LABELS if side == "left" else 1 - LABELS
-        draw_side_labels(axes, placed, side=side, at=at, width=LABEL_WIDTH, size=SIZE)
+    for_left, for_right = ([_label(edge, labels) for edge in each] for each in (left, right))
+    draw_side_labels(axes, for_left, side="left", at=LABELS, width=LABEL_WIDTH, size=SIZE)
+    draw_side_labels(axes, for_right, side="right", at=1 - LABELS, width=LABEL_WIDTH, size=SIZE)
     draw_legend(
         figure,
         [

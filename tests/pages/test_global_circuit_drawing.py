@@ -120,3 +120,13 @@ def test_layers_of_which_nothing_is_drawn_share_a_row() -> None:
         "atlas/L20/F00002": 4,
         'atlas/out " Paris"': 5,
     }
+
+
+def test_a_supernode_stands_in_its_lowest_layer_under_its_own_name() -> None:
+    grouped = circuit(
+        unit("state of Texas", "Supernode", layer=1),
+        unit('out " Paris"', "OutputToken", token=" Paris"),
+        edges=(edge("state of Texas", 'out " Paris"'),),
+    )
+    [found] = [unit for unit in drawing_of(grouped, {}).units if unit.role == "supernode"]
+    assert (found.row, found.label) == (2, "state of Texas")
