@@ -42,24 +42,25 @@ def write_circuit_plot(found: "GlobalCircuit", labels: dict[str, str], path: Pat
     if is_page:
         _write(circuit_page(drawing).encode(), path)
     else:
-        _write(picture_bytes(circuit_figure(drawing), _suffix(path)), path)
+        _write(picture_bytes(circuit_figure(drawing), picture_suffix(path)), path)
 
 
 def write_presence_plot(found: "GlobalCircuit", labels: dict[str, str], path: Path) -> None:
     """Writes presence against effect of the edges; raises StoreError if it cannot."""
     from circuitbase.pages.presence_plot import presence_picture
 
-    _write(presence_picture(found, labels, _suffix(path)), path)
+    _write(presence_picture(found, labels, picture_suffix(path)), path)
 
 
 def write_volcano(found: "TraceContrast", labels: dict[str, str], path: Path, *, rate: float) -> None:
     """Writes the volcano of a tested contrast; raises StoreError if it cannot."""
     from circuitbase.pages.volcano_plot import volcano_picture
 
-    _write(volcano_picture(found, labels, _suffix(path), rate=rate), path)
+    _write(volcano_picture(found, labels, picture_suffix(path), rate=rate), path)
 
 
-def _suffix(path: Path) -> "Suffix":
+def picture_suffix(path: Path) -> "Suffix":
+    """Returns which kind of picture a path that `plot_file` took is of."""
     return ".svg" if path.suffix.lower() == ".svg" else ".png"
 
 

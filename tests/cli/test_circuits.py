@@ -64,6 +64,7 @@ def test_a_tested_contrast_is_plotted(pending_sets: Sets, tmp_path: Path) -> Non
         (("circuit", "a", "--plot-units", "9"), "--plot-units says how much --plot draws, so it needs --plot"),
         (("circuit", "a", "--as-cypher", "--plot", "a.png"), "prints a query and reads nothing, so there is nothing"),
         (("contrast", "a", "b", "--test", "--plot", "volcano"), "should be a file that ends in .png or .svg, got"),
+        (("motifs", "a", "--plot", "a.html"), "should be a file that ends in .png or .svg, got 'a.html'"),
         (("contrast", "a", "b", "--plot", "a.png"), "--plot shows how sure each difference is, so it needs --test"),
     ],
 )
