@@ -9,7 +9,6 @@ import click
 
 from circuitbase.cli.motif_rows import ENRICHMENT_COLUMNS, enrichment_rows, instance_columns, instance_rows
 from circuitbase.cli.output import chosen_format, show_rows
-from circuitbase.cli.plotting import picture_suffix
 from circuitbase.settings import Settings
 
 if TYPE_CHECKING:
@@ -111,6 +110,7 @@ def stored(driver: "Driver", session: "Session", chosen: "ChosenRollup", found: 
 
 def write_plot(found: "SetMotifs", path: Path) -> None:
     """Writes the enrichment as a PNG or SVG, as the suffix says; raises StoreError if it cannot be written."""
+    from circuitbase.cli.plotting import picture_suffix
     from circuitbase.pages.motif_plot import motif_picture
     from circuitbase.store.trace_store import write_bytes
 
