@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from circuitbase.cli.output import chosen_format, output_options, show_rows
+from circuitbase.cli.plotting import (
+    PAGES,
+    PICTURES,
+    plot_file,
+    write_circuit_plot,
+    write_presence_plot,
+    write_volcano,
+)
 from circuitbase.cli.selecting import selecting_options, two_values
 from circuitbase.cli.unit_view import SUPERNODE_COLUMNS, supernodes_option
 from circuitbase.schema.unit_names import input_name
@@ -59,6 +67,23 @@ PICTURE_UNITS, PICTURE_EDGES = 1000, 5000
 )
 @click.option("--paths", is_flag=True, help="Count the support of paths in every trace instead of 100 of them.")
 @click.option("--png", type=click.Path(dir_okay=False, path_type=Path), help="Also draw the circuit into this file.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=plot_file(*PAGES),
+    help="Also draw the circuit, layers up and roles across: a .png or .svg, or an interactive .html of one file.",
+)
+@click.option(
+    "--plot-units",
+    type=click.IntRange(1, PICTURE_UNITS),
+    help="Most units that --plot draws, by mean influence: 30 in a picture, 200 on a page.",
+)
+@click.option(
+    "--plot-presence",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=plot_file(*PICTURES),
+    help="Also plot presence against effect of the edges into a .png or .svg.",
+)
 @click.option("--save-as", metavar="NAME", help="Put the prompts of these traces into a set of this name.")
 @click.option("--as-cypher", is_flag=True, help="Print the Cypher that gives the edges, to go on in Neo4j Browser.")
 @output_options
@@ -80,6 +105,9 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     dictionary: str | None,
     paths: bool,
     png: Path | None,
+    plot: Path | None,
+    plot_units: int | None,
+    plot_presence: Path | None,
     save_as: str | None,
     as_cypher: bool,
     output: str | None,
@@ -99,6 +127,7 @@ def circuit(  # noqa: PLR0913  # one parameter per option
       circuitbase circuit capital-en --by-role --coverage --bootstrap 1000
       circuitbase circuit capital-en --supernodes
       circuitbase circuit capital-en --where answer_language=en --png capital-en.png
+      circuitbase circuit capital-en --by-role --plot capital-en.html --plot-presence presence.svg
       circuitbase circuit --traces "MATCH (t:Trace) WHERE t.correct RETURN t LIMIT 200"
     """
     from circuitbase.cli.circuit_reading import Asked, read_circuit
@@ -106,6 +135,10 @@ def circuit(  # noqa: PLR0913  # one parameter per option
 
     if (prompt_set is None) == (cypher is None):
         raise click.UsageError("name a prompt SET, or give --traces with a Cypher that returns traces")
+    if plot_units is not None and plot is None:
+        raise click.UsageError("--plot-units says how much --plot draws, so it needs --plot")
+    if as_cypher and (plot or plot_presence):
+        raise click.UsageError("--as-cypher prints a query and reads nothing, so there is nothing to plot")
     if as_cypher:
         if prompt_set is None or labels or by_role or supernodes:
             raise click.UsageError("--as-cypher gives the circuit of a whole SET; leave out the other choices")
@@ -124,8 +157,8 @@ def circuit(  # noqa: PLR0913  # one parameter per option
         most_traces=most_traces,
         min_presence=min_presence,
         by=by,
-        most_units=max(limit, PICTURE_UNITS if png else 0),
-        most_edges=max(limit, PICTURE_EDGES if png else 0),
+        most_units=max(limit, PICTURE_UNITS if png or plot or plot_presence else 0),
+        most_edges=max(limit, PICTURE_EDGES if png or plot or plot_presence else 0),
         shown_edges=limit,
         configuration=configuration,
         bootstrap=bootstrap,
@@ -147,6 +180,10 @@ def circuit(  # noqa: PLR0913  # one parameter per option
     if png:
         write_picture(found.circuit, found.labels, png)
         click.echo(f"Drawn: {png}", err=True)
+    if plot:
+        write_circuit_plot(found.circuit, found.labels, plot, units=plot_units)
+    if plot_presence:
+        write_presence_plot(found.circuit, found.labels, plot_presence)
 
 
 @click.command()
@@ -168,6 +205,12 @@ def circuit(  # noqa: PLR0913  # one parameter per option
 @click.option("--seed", default=0, show_default=True, help="Of the permutations, and of matching lengths.")
 @click.option("--rate", default=0.05, show_default=True, type=click.FloatRange(0, 1), help="Of false discoveries.")
 @click.option("--match-length", is_flag=True, help="With --test, compare as many prompts of each length on both sides.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=plot_file(*PICTURES),
+    help="With --test, also plot effect against sureness of every edge (a volcano) into a .png or .svg.",
+)
 @output_options
 def contrast(  # noqa: PLR0913  # one parameter per option
     first: str,
@@ -185,6 +228,7 @@ def contrast(  # noqa: PLR0913  # one parameter per option
     seed: int,
     rate: float,
     match_length: bool,
+    plot: Path | None,
     output: str | None,
 ) -> None:
     """Show what two prompt sets share and where they differ, or the two values of a label in one.
@@ -197,7 +241,7 @@ def contrast(  # noqa: PLR0913  # one parameter per option
     Examples:
       circuitbase contrast capital-en capital-fr
       circuitbase contrast capital-en capital-fr --test --match-length
-      circuitbase contrast two-hop --split correct=true,false --test
+      circuitbase contrast two-hop --split correct=true,false --test --plot volcano.svg
     """
     from circuitbase.cli.contrast_reading import AskedContrast, compared, tested
     from circuitbase.cli.contrast_test_rows import show_tested
@@ -206,6 +250,8 @@ def contrast(  # noqa: PLR0913  # one parameter per option
         raise click.UsageError("name a second SET, or --split one SET by two values of a label")
     if match_length and not test:
         raise click.UsageError("--match-length draws single traces, so it needs --test")
+    if plot and not test:
+        raise click.UsageError("--plot shows how sure each difference is, so it needs --test")
     asked = AskedContrast(
         first=first,
         second=second,
@@ -223,6 +269,8 @@ def contrast(  # noqa: PLR0913  # one parameter per option
     if test:
         found, names = tested(load_settings(), asked)
         show_tested(found, names, rate=rate, limit=limit, output=output)
+        if plot:
+            write_volcano(found, names, plot, rate=rate)
         return
     seen, names = compared(load_settings(), asked)
     show_contrast(seen, names, limit=limit, output=output)

@@ -91,9 +91,10 @@ def stored(driver: "Driver", session: "Session", chosen: "ChosenRollup", found: 
 
 
 def write_plot(found: "SetMotifs", path: Path) -> None:
-    """Writes the PNG of the enrichment; raises StoreError if it cannot be written."""
-    from circuitbase.pages.motif_plot import motif_png
+    """Writes the enrichment as a PNG or SVG, as the suffix says; raises StoreError if it cannot be written."""
+    from circuitbase.cli.plotting import picture_suffix
+    from circuitbase.pages.motif_plot import motif_picture
     from circuitbase.store.trace_store import write_bytes
 
     title = f"Motifs of {found.rollup.prompt_set} ({found.traces} traces)"
-    write_bytes(motif_png(found.types, title=title), str(path))
+    write_bytes(motif_picture(found.types, picture_suffix(path), title=title), str(path))

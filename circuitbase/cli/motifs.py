@@ -7,6 +7,7 @@ import click
 
 from circuitbase.cli.motif_output import show_enrichment, show_instances, stored, write_plot
 from circuitbase.cli.output import output_options
+from circuitbase.cli.plotting import PICTURES, plot_file
 from circuitbase.cli.reading import reading_session
 from circuitbase.cli.reading_bar import reading_bar
 from circuitbase.errors import InputError
@@ -41,7 +42,12 @@ from circuitbase.settings import load_settings
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(min=1), help="Most instances to list.")
 @click.option("--store", is_flag=True, help="Put the listed instances into Neo4j as Motif nodes.")
 @click.option("--configuration", help="Beginning of a configuration's name or id, where the set has several.")
-@click.option("--plot", type=click.Path(dir_okay=False, path_type=Path), help="Draw the enrichment into this PNG file.")
+@click.option(
+    "--plot",
+    type=click.Path(dir_okay=False, path_type=Path),
+    callback=plot_file(*PICTURES),
+    help="Draw the enrichment into this .png or .svg file.",
+)
 @output_options
 def motifs(  # noqa: PLR0913  # one parameter per option
     prompt_set: str,

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Role = Literal["token", "feature", "head", "mlp", "error", "output"]
+Role = Literal["token", "feature", "supernode", "head", "mlp", "error", "output"]
 
 
 @dataclass(frozen=True)
 class DrawnUnit:
-    """One unit of a picture. `row` is 0 for input tokens, layer + 1 for layers, above those outputs.
+    """One unit of a picture. `row` counts from the bottom: input tokens, layers, outputs; `column` is a role.
 
-    `label` is what people should read first (tokens at a feature's peaks), `name` the short identity.
+    `label` is what people should read first (tokens at a feature's peaks), `name` the short identity; `numbers`
+    are what an interactive page shows of it, (name, value) as text.
     """
 
     id: str
@@ -21,28 +22,35 @@ class DrawnUnit:
     name: str
     influence: float
     presence: float
+    column: str | None = None
+    numbers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class DrawnEdge:
-    """One edge of a picture: mean signed weight gives its colour, mean influence its width."""
+    """One edge of a picture: mean signed weight gives its colour and dashes, mean influence its width."""
 
     source: str
     target: str
     weight: float
     influence: float
     presence: float
+    numbers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)
 class CircuitDrawing:
-    """A circuit as it is drawn; `title` and `subtitle` say what of, over how many traces, above which limits."""
+    """A circuit as it is drawn; `title` and `subtitle` say what of, over how many traces, above which limits.
+
+    Columns are named from left to right; without names units stand anywhere across.
+    """
 
     title: str
     subtitle: str
     row_names: tuple[str, ...]
     units: tuple[DrawnUnit, ...]
     edges: tuple[DrawnEdge, ...]
+    column_names: tuple[str, ...] = ()
 
 
 def strongest(

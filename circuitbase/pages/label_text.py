@@ -12,12 +12,15 @@ MISSING = "\N{WHITE SQUARE}"
 _MEASURED_SIZE = 100.0
 
 
-def fitted_lines(text: str, *, width: float, font_size: float, max_lines: int, bold: bool = False) -> list[str]:
+def fitted_lines(
+    text: str, *, width: float, font_size: float, max_lines: int, bold: bool = False, any_font: bool = False
+) -> list[str]:
     """Returns `text` in at most `max_lines` lines of at most `width` inches, at least one line.
 
-    Lines break at spaces where they can; what does not fit ends in an ellipsis.
+    Lines break at spaces where they can; what does not fit ends in an ellipsis. Characters that the font lacks stay
+    with `any_font`, for a reader that has other fonts, and count as square.
     """
-    words = printable(text, bold=bold).split(" ")
+    words = (_visible(text) if any_font else printable(text, bold=bold)).split(" ")
     lines = [""]
     for place, word in enumerate(words):
         longer = f"{lines[-1]} {word}" if lines[-1] else word
@@ -33,13 +36,16 @@ def fitted_lines(text: str, *, width: float, font_size: float, max_lines: int, b
 
 def printable(text: str, *, bold: bool = False) -> str:
     """Returns the text with line breaks and tabs made visible and a white square for what the font lacks."""
-    shown = text.replace("\n", "⏎").replace("\t", "⇥")
-    return "".join(character if _has(character, bold) else MISSING for character in shown)
+    return "".join(character if _has(character, bold) else MISSING for character in _visible(text))
 
 
 def text_width(text: str, *, font_size: float, bold: bool = False) -> float:
     """Returns the width of one line of text in inches."""
     return sum(_advance(character, bold) for character in text) * font_size / POINTS_PER_INCH
+
+
+def _visible(text: str) -> str:
+    return text.replace("\n", "⏎").replace("\t", "⇥")
 
 
 def _cut(line: str, *, width: float, font_size: float, bold: bool) -> str:
@@ -53,6 +59,8 @@ def _cut(line: str, *, width: float, font_size: float, bold: bool) -> str:
 @cache
 def _advance(character: str, bold: bool) -> float:
     """Returns how far a character moves on, in units of the font size."""
+    if not _has(character, bold):
+        return 1.0
     font = _font(bold)
     font.set_size(_MEASURED_SIZE, POINTS_PER_INCH)
     return float(font.load_char(ord(character)).linearHoriAdvance) / 65536 / _MEASURED_SIZE

@@ -1,8 +1,7 @@
-"""One PNG of motif enrichment: a bar for each type, how many times more often than the null model has it."""
+"""One picture of motif enrichment: a bar for each type, how many times more often than the null model has it."""
 
 import math
 from collections.abc import Sequence
-from io import BytesIO
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -12,8 +11,8 @@ from matplotlib.figure import Figure
 from circuitbase.graph.motifs.enrichment import MotifEnrichment
 from circuitbase.graph.motifs.motif_type import Shape
 from circuitbase.pages.label_text import FAMILY, printable
+from circuitbase.pages.picture_bytes import DOTS_PER_INCH, Suffix, picture_bytes
 
-DOTS_PER_INCH = 150
 WIDTH, BAR, HEAD, FOOT = 8.4, 0.24, 0.75, 0.95  # inches
 LEFT, RIGHT = 2.3, 2.5  # inches beside the bars: names, numbers
 TITLE_SIZE, LABEL_SIZE, NUMBER_SIZE = 13.0, 9.0, 8.0  # points
@@ -27,11 +26,9 @@ KEY = (
 )
 
 
-def motif_png(found: Sequence[MotifEnrichment], *, title: str) -> bytes:
-    """Returns the picture as the bytes of a PNG file; equal numbers give equal bytes."""
-    content = BytesIO()
-    motif_figure(found, title=title).savefig(content, format="png", metadata={"Software": None})
-    return content.getvalue()
+def motif_picture(found: Sequence[MotifEnrichment], suffix: Suffix, *, title: str) -> bytes:
+    """Returns the picture as the bytes of a PNG or SVG file; equal numbers give equal bytes."""
+    return picture_bytes(motif_figure(found, title=title), suffix)
 
 
 def motif_figure(found: Sequence[MotifEnrichment], *, title: str) -> Figure:

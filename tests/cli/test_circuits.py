@@ -1,4 +1,5 @@
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from click.testing import CliRunner
@@ -37,6 +38,40 @@ def test_a_circuit_is_drawn(pending_sets: Sets, tmp_path: Path) -> None:
     picture = tmp_path / "circuit.png"
     assert f"Drawn: {picture}" in run("circuit", "capital-en", "--png", str(picture)).stderr
     assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_suffix_of_a_plot_says_what_it_is(pending_sets: Sets, tmp_path: Path) -> None:
+    page, picture, presence = (tmp_path / name for name in ("circuit.html", "circuit.svg", "presence.PNG"))
+    said = run("circuit", "capital-en", "--by-role", "--plot", str(page), "--plot-presence", str(presence)).stderr
+    assert f"Drawn: {page}" in said and f"Drawn: {presence}" in said
+    assert page.read_text().startswith("<!doctype html>") and presence.read_bytes().startswith(b"\x89PNG")
+    run("circuit", "capital-en", "--plot", str(picture), "--plot-units", "10")
+    assert ElementTree.parse(picture).getroot().tag.endswith("svg")
+
+
+def test_a_tested_contrast_is_plotted(pending_sets: Sets, tmp_path: Path) -> None:
+    picture = tmp_path / "volcano.png"
+    asked = ("contrast", "capital-en", "capital-fr", "--test", "--permutations", "99", "--plot", str(picture))
+    assert f"Drawn: {picture}" in run(*asked).stderr
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("circuit", "a", "--plot", "a.pdf"), "should be a file that ends in .png, .svg or .html, got 'a.pdf'"),
+        (("circuit", "a", "--plot-presence", "a.html"), "should be a file that ends in .png or .svg, got 'a.html'"),
+        (("circuit", "a", "--plot-units", "9"), "--plot-units says how much --plot draws, so it needs --plot"),
+        (("circuit", "a", "--as-cypher", "--plot", "a.png"), "prints a query and reads nothing, so there is nothing"),
+        (("contrast", "a", "b", "--test", "--plot", "volcano"), "should be a file that ends in .png or .svg, got"),
+        (("motifs", "a", "--plot", "a.html"), "should be a file that ends in .png or .svg, got 'a.html'"),
+        (("contrast", "a", "b", "--plot", "a.png"), "--plot shows how sure each difference is, so it needs --test"),
+    ],
+)
+def test_a_plot_that_cannot_be_gets_one_sentence(arguments: tuple[str, ...], sentence: str) -> None:
+    result = CliRunner().invoke(main, list(arguments))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert sentence in result.stderr
 
 
 def test_an_unknown_set_is_refused(pending_sets: Sets) -> None:

@@ -104,3 +104,29 @@ def test_only_the_strongest_part_is_drawn() -> None:
 
 def test_an_empty_circuit_can_be_drawn() -> None:
     assert circuit_png(drawing_of(circuit(), {})).startswith(b"\x89PNG")
+
+
+def test_layers_of_which_nothing_is_drawn_share_a_row() -> None:
+    deep = circuit(
+        unit("L01/F00001", "Feature", layer=1),
+        unit("L20/F00002", "Feature", layer=20),
+        unit('out " Paris"', "OutputToken", token=" Paris"),
+        edges=(edge("L01/F00001", "L20/F00002"), edge("L20/F00002", 'out " Paris"')),
+    )
+    drawing = drawing_of(deep, {})
+    assert drawing.row_names == ("Input tokens", "Layer 0", "Layer 1", "Layers 2–19", "Layer 20", "Outputs")
+    assert {unit.id: unit.row for unit in drawing.units} == {
+        "atlas/L01/F00001": 2,
+        "atlas/L20/F00002": 4,
+        'atlas/out " Paris"': 5,
+    }
+
+
+def test_a_supernode_stands_in_its_lowest_layer_under_its_own_name() -> None:
+    grouped = circuit(
+        unit("state of Texas", "Supernode", layer=1),
+        unit('out " Paris"', "OutputToken", token=" Paris"),
+        edges=(edge("state of Texas", 'out " Paris"'),),
+    )
+    [found] = [unit for unit in drawing_of(grouped, {}).units if unit.role == "supernode"]
+    assert (found.row, found.label) == (2, "state of Texas")

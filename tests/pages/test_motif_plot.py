@@ -1,11 +1,12 @@
 from io import BytesIO
+from xml.etree import ElementTree
 
 import pytest
 from matplotlib.image import imread
 
 from circuitbase.graph.motifs.enrichment import MotifEnrichment
 from circuitbase.graph.motifs.motif_type import TYPES, MotifType, Shape
-from circuitbase.pages.motif_plot import FARTHEST, FEWER, MORE, UNSURE, motif_figure, motif_png
+from circuitbase.pages.motif_plot import FARTHEST, FEWER, MORE, UNSURE, motif_figure, motif_picture
 
 
 def found(type: MotifType, count: int, null_mean: float, *, z: float | None = 0.0, p: float | None = 1.0):
@@ -60,6 +61,8 @@ def test_nothing_is_cut_at_full_detail_and_equal_numbers_give_equal_bytes() -> N
     for text in (*figure.texts, *figure.axes[0].texts, *figure.axes[0].get_yticklabels()):
         box = text.get_window_extent()
         assert box.x0 >= 0 and box.x1 <= figure.bbox.x1, text.get_text()
-    first = motif_png(types, title="Motifs")
-    assert first == motif_png(types, title="Motifs")
+    first = motif_picture(types, ".png", title="Motifs")
+    assert first == motif_picture(types, ".png", title="Motifs")
     assert imread(BytesIO(first)).shape[2] == 4
+    vector = motif_picture(types, ".svg", title="Motifs")
+    assert ElementTree.fromstring(vector).tag.endswith("svg")
