@@ -5,6 +5,8 @@
 
 import sys
 from collections.abc import Iterator, Sequence
+from difflib import unified_diff
+from itertools import islice
 from pathlib import Path
 
 import click
@@ -13,6 +15,7 @@ from circuitbase.cli.main import main as circuitbase
 
 PATH = Path("docs/commands.md")
 WIDTH = 100
+SHOWN_LINES = 40  # of what is not current
 
 _START = """\
 # Commands
@@ -64,10 +67,12 @@ def _anchor(heading: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Writes or, with `--check`, compares the document; returns the exit code."""
     if list(arguments) == ["--check"]:
-        current = PATH.exists() and PATH.read_text() == document()
-        if not current:
+        stored, made = PATH.read_text() if PATH.exists() else "", document()
+        if stored != made:
             sys.stderr.write(f"{PATH} is not current; run `python -m circuitbase.cli.reference`\n")
-        return 0 if current else 1
+            lines = unified_diff(stored.splitlines(), made.splitlines(), "stored", "made", lineterm="", n=1)
+            sys.stderr.writelines(f"{line}\n" for line in islice(lines, SHOWN_LINES))
+        return int(stored != made)
     if arguments:
         sys.stderr.write(f"expected nothing or --check, got {' '.join(arguments)}\n")
         return 2
