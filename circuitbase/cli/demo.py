@@ -97,7 +97,7 @@ def show_failures(done: "DemoRun") -> None:
 
 def show_findings(found: "Findings") -> None:
     """Prints totals, the global circuit of one set, and what two sets share."""
-    from circuitbase.cli.circuits import edge_row, unit_row
+    from circuitbase.cli.circuit_tables import edge_row, unit_row
 
     totals = found.totals
     row = {
