@@ -2,45 +2,15 @@
 
 from collections.abc import Sequence
 
-from neo4j import Driver, ManagedTransaction
+from neo4j import Driver
 
-from circuitbase.ingest.failures import database_failures
-from circuitbase.ingest.managed import write
-from circuitbase.ingest.migrations import ensure_schema
-from circuitbase.queries.lease import take_lease
+from circuitbase.queries.motif_writing import write_motifs
 from circuitbase.queries.subcircuits import RankedSubcircuit, SubcircuitReport
 from circuitbase.schema.declaration import node
 from circuitbase.schema.identity import motif_id
 from circuitbase.schema.rows import rows
-from circuitbase.schema.statements import assignments
 
 KIND, TYPE = "subcircuit", "closed"
-
-# Rows: Motif. What was found before under the same id is replaced: its support grows with the set.
-UPSERT_MOTIFS = f"""
-UNWIND $rows AS row
-MERGE (motif:Motif {{id: row[0]}})
-SET {assignments(node("Motif"), variable="motif")}
-"""
-DELETE_TIES = """
-UNWIND $ids AS id
-MATCH (:Motif {id: id})-[tie:INVOLVES|OCCURS_IN]->()
-DELETE tie
-"""
-# Rows: id of the motif, id of the unit, place.
-INVOLVE_UNITS = """
-UNWIND $rows AS row
-MATCH (motif:Motif {id: row[0]})
-MATCH (unit:Unit {id: row[1]})
-CREATE (motif)-[:INVOLVES {place: row[2]}]->(unit)
-"""
-# Rows: id of the motif, id of the trace.
-OCCUR_IN_TRACES = """
-UNWIND $rows AS row
-MATCH (motif:Motif {id: row[0]})
-MATCH (trace:Trace {id: row[1]})
-CREATE (motif)-[:OCCURS_IN]->(trace)
-"""
 
 
 def store_subcircuits(driver: Driver, report: SubcircuitReport, *, created_by: str, database: str) -> int:
@@ -53,19 +23,7 @@ def store_subcircuits(driver: Driver, report: SubcircuitReport, *, created_by: s
         for place, unit in enumerate(each.subcircuit.units)
     ]
     occurring = [(id, trace) for id, each in zip(ids, report.found, strict=True) for trace in each.subcircuit.traces]
-
-    def work(transaction: ManagedTransaction) -> int:
-        take_lease(transaction)
-        done = transaction.run(UPSERT_MOTIFS, rows=motifs).consume()
-        transaction.run(DELETE_TIES, ids=ids).consume()
-        transaction.run(INVOLVE_UNITS, rows=involved).consume()
-        transaction.run(OCCUR_IN_TRACES, rows=occurring).consume()
-        return int(done.counters.nodes_created)
-
-    with database_failures(f"storing {len(ids)} subcircuits"):
-        ensure_schema(driver, database=database)
-        with driver.session(database=database) as session:
-            return write(session, work).value
+    return write_motifs(driver, motifs, involved=involved, occurring=occurring, what="subcircuits", database=database)
 
 
 def _id(report: SubcircuitReport, each: RankedSubcircuit) -> str:
